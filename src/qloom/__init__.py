@@ -1,0 +1,71 @@
+"""qloom: one program that is part classical, part quantum, run anywhere, and losing nothing when something dies.
+
+Public names are loaded when first used, so that `import qloom` stays light.
+
+>>> import qloom
+>>> qloom.Circuit(2).h(0).cx(0, 1).num_qubits
+2
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from qloom import errors
+    from qloom.api import Job, Program, device, job, jobs, plugins, program
+    from qloom.circuits import Circuit, Observable
+    from qloom.jobspecs import Budget, Resources
+    from qloom.programs import Context
+    from qloom.results import Result
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Budget": "qloom.jobspecs",
+    "Circuit": "qloom.circuits",
+    "Context": "qloom.programs",
+    "Job": "qloom.api",
+    "Observable": "qloom.circuits",
+    "Program": "qloom.api",
+    "Resources": "qloom.jobspecs",
+    "Result": "qloom.results",
+    "device": "qloom.api",
+    "job": "qloom.api",
+    "jobs": "qloom.api",
+    "plugins": "qloom.api",
+    "program": "qloom.api",
+}
+
+__all__ = [
+    "Budget",
+    "Circuit",
+    "Context",
+    "Job",
+    "Observable",
+    "Program",
+    "Resources",
+    "Result",
+    "__version__",
+    "device",
+    "errors",
+    "job",
+    "jobs",
+    "plugins",
+    "program",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return importlib.import_module("qloom.errors")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'qloom' has no attribute {name!r}; public names: {', '.join(__all__)}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,130 @@
+"""What is installed: devices, stages and executors, found through entry points, ours as anyone's."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from qloom.errors import MissingExtra, UnknownName
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from importlib.metadata import EntryPoint
+
+    from qloom.contracts import Device, Executor
+
+GROUPS = {"device": "qloom.devices", "stage": "qloom.stages", "executor": "qloom.executors"}
+"""Kind of part -> its entry-point group."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One installed part.
+
+    Attributes:
+        kind: `device`, `stage` or `executor`.
+        name: the name it is asked for by.
+        version: of the distribution that brings it.
+        distribution: that distribution.
+        doc: first line of its documentation.
+        options: option -> its annotation and default, as text.
+        error: why it cannot be loaded; empty where it can.
+        sealed: whether its code stays with the host and cannot be read by users.
+    """
+
+    kind: str
+    name: str
+    version: str = ""
+    distribution: str = ""
+    doc: str = ""
+    options: dict[str, str] | None = None
+    error: str = ""
+    sealed: bool = False
+
+
+def names(kind: str) -> list[str]:
+    """Return the names of all installed parts of a kind, without loading any.
+
+    >>> "sim" in names("device"), names("executor")
+    (True, ['local'])
+    """
+    return sorted(entry.name for entry in _entries(kind))
+
+
+def load(kind: str, name: str) -> Callable[..., Any]:
+    """Return the factory registered under a name.
+
+    Raises:
+        UnknownName: nothing is registered under it; the nearest names are given.
+        MissingExtra: it is registered, but a package it needs is not installed.
+    """
+    found = {entry.name: entry for entry in _entries(kind)}
+    if name not in found:
+        raise UnknownName.among(kind, name, found)
+    return _load(found[name])
+
+
+def create_device(name: str, *, threads: int | None = None) -> Device:
+    """Return a device by its name, `name` or `scheme:rest`.
+
+    Args:
+        name: such as `sim` or `sim:engine=qulacs`.
+        threads: the thread budget of a simulator; None leaves it to the device.
+    """
+    scheme, _, rest = name.partition(":")
+    device: Device = load("device", scheme)(rest, threads=threads)
+    return device
+
+
+def check_device_name(name: str) -> None:
+    """Refuse a device name whose scheme nobody registered, without loading the device."""
+    scheme = name.partition(":")[0]
+    known = names("device")
+    if scheme not in known:
+        raise UnknownName.among("device", name, known)
+
+
+def create_executor(name: str) -> Executor:
+    """Return an executor by its name."""
+    executor: Executor = load("executor", name)()
+    return executor
+
+
+def parts(kind: str | None = None) -> list[Part]:
+    """Return every installed part, broken ones with their error.
+
+    >>> [part.name for part in parts("executor")]
+    ['local']
+    """
+    kinds = GROUPS if kind is None else [kind]
+    found = [_describe(each, entry) for each in kinds for entry in _entries(each)]
+    return sorted(found, key=lambda part: (part.kind, part.name))
+
+
+def _entries(kind: str) -> list[EntryPoint]:
+    from importlib.metadata import entry_points
+
+    if kind not in GROUPS:
+        raise UnknownName.among("kind of part", kind, GROUPS)
+    return list(entry_points(group=GROUPS[kind]))
+
+
+def _load(entry: EntryPoint) -> Callable[..., Any]:
+    try:
+        factory: Callable[..., Any] = entry.load()
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f"{entry.name} needs the package {error.name!r}, which is not installed here") from error
+    return factory
+
+
+def _describe(kind: str, entry: EntryPoint) -> Part:
+    distribution, version = (entry.dist.name, entry.dist.version) if entry.dist else ("", "")
+    part = Part(kind=kind, name=entry.name, distribution=distribution, version=version)
+    try:
+        factory = _load(entry)
+    except (ImportError, AttributeError, MissingExtra) as error:
+        return replace(part, error=f"{type(error).__name__}: {error}")
+    doc = (inspect.getdoc(factory) or "").partition("\n")[0]
+    named = [value for value in inspect.signature(factory).parameters.values() if value.kind is value.KEYWORD_ONLY]
+    return replace(part, doc=doc, options={value.name: str(value).partition(":")[2].strip() for value in named})

@@ -1,0 +1,452 @@
+"""`Circuit`: a normalised gate program with parameters, the one form every device prepares."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from qloom.circuits.expressions import Angle, Expression, Parameter, number
+from qloom.circuits.gates import ALIASES, CHANNELS, GATES
+from qloom.errors import InvalidCircuit, UnknownName
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+DELAY_UNITS = ("s", "ms", "us", "ns", "dt")
+FORM_VERSION = 1
+"""Goes into both digests; raised whenever the canonical text of a circuit changes."""
+
+
+class Instruction(NamedTuple):
+    """One step of a circuit.
+
+    Attributes:
+        name: a name in `GATES` or `CHANNELS`, or `measure`, `reset`, `barrier`, `delay`, `verbatim`.
+        qubits: the qubits it acts on; extra controls first, then the gate's own qubits in their order.
+        parameters: angles (rad) of a gate, probabilities of a channel, the duration of a delay.
+        clbits: for `measure`, the classical bit that each qubit is read into.
+        controls: how many leading qubits are controls on top of the gate's own (`ctrl(2) @ ry` has 2).
+        unit: for `delay`, one of `DELAY_UNITS`.
+        body: for `verbatim`, the instructions of the block.
+    """
+
+    name: str
+    qubits: tuple[int, ...]
+    parameters: tuple[Angle, ...] = ()
+    clbits: tuple[int, ...] = ()
+    controls: int = 0
+    unit: str = ""
+    body: tuple[Instruction, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """`gate`, `channel`, or the name itself for measure, reset, barrier, delay and verbatim."""
+        if self.name in GATES:
+            return "gate"
+        return "channel" if self.name in CHANNELS else self.name
+
+
+class Circuit:
+    """An immutable circuit; each method that adds an instruction returns a new one.
+
+    Args:
+        num_qubits: how many qubits, numbered from 0.
+        instructions: the steps, in order; checked here.
+        num_clbits: how many classical bits; the ones that `measure` needs if not given.
+        parameters: names in the order in which plain arrays of values are read; the order of first use if not given.
+        name: a name for people; not part of any digest.
+
+    Raises:
+        InvalidCircuit: a qubit or bit out of range, a wrong number of angles, a duplicate qubit in one gate.
+        UnknownName: a gate that the circuit form does not have.
+
+    Bit order: position i of a measured key is classical bit i, `c[0]` first. A circuit without any measurement measures
+    all qubits in order when it is sampled.
+
+    >>> theta = Parameter("theta")
+    >>> bell = Circuit(2).h(0).cx(0, 1)
+    >>> ansatz = Circuit(2).ry(theta, 0).cx(0, 1).rz(2 * theta + 0.3, 1)
+    >>> ansatz.parameters, len(ansatz.instructions), bell.num_qubits
+    (('theta',), 3, 2)
+    >>> ansatz.structure_digest == Circuit(2).ry(Parameter("phi"), 0).cx(0, 1).rz(Parameter("phi"), 1).structure_digest
+    True
+    """
+
+    def __init__(
+        self,
+        num_qubits: int,
+        instructions: Iterable[Instruction] = (),
+        *,
+        num_clbits: int | None = None,
+        parameters: Sequence[str] | None = None,
+        name: str = "",
+    ) -> None:
+        steps = tuple(instructions)
+        if not isinstance(num_qubits, int) or num_qubits < 0:
+            raise InvalidCircuit(f"num_qubits must be an integer from 0 up, got {num_qubits!r}")
+        needed = 1 + max((bit for step in steps for bit in _all_clbits(step)), default=-1)
+        for step in steps:
+            _check(step, num_qubits, needed if num_clbits is None else num_clbits)
+        self._fill(num_qubits, steps, needed if num_clbits is None else num_clbits, parameters, name)
+
+    @classmethod
+    def trusted(
+        cls,
+        num_qubits: int,
+        instructions: tuple[Instruction, ...],
+        num_clbits: int,
+        parameters: Sequence[str] | None,
+        name: str = "",
+    ) -> Circuit:
+        """Build without checks, for a converter that has checked each instruction already."""
+        circuit = cls.__new__(cls)
+        circuit._fill(num_qubits, instructions, num_clbits, parameters, name)  # noqa: SLF001  our own instance
+        return circuit
+
+    def _fill(
+        self, num_qubits: int, steps: tuple[Instruction, ...], num_clbits: int, parameters: Sequence[str] | None, name: str
+    ) -> None:
+        used = tuple(dict.fromkeys(_used_parameters(steps)))
+        names = used if parameters is None else tuple(parameters)
+        if parameters is not None and (unknown := set(used) - set(names)):
+            raise InvalidCircuit(f"parameters {sorted(unknown)} are used but not among the names given: {list(names)}")
+        self.num_qubits = num_qubits
+        self.num_clbits = num_clbits
+        self.instructions = steps
+        self.parameters = names
+        self.name = name
+
+    # ---- building ------------------------------------------------------------------------------------------------
+
+    def append(self, instruction: Instruction) -> Circuit:
+        """Return this circuit with one more instruction at its end."""
+        return self.extend((instruction,))
+
+    def extend(self, instructions: Iterable[Instruction]) -> Circuit:
+        """Return this circuit with more instructions at its end; classical bits and parameters grow as needed."""
+        steps = tuple(instructions)
+        clbits = max(self.num_clbits, 1 + max((bit for step in steps for bit in _all_clbits(step)), default=-1))
+        for step in steps:
+            _check(step, self.num_qubits, clbits)
+        names = tuple(dict.fromkeys((*self.parameters, *_used_parameters(steps))))
+        return Circuit.trusted(self.num_qubits, self.instructions + steps, clbits, names, self.name)
+
+    def gate(self, name: str, *qubits: int, angles: Sequence[Angle] = (), controls: int = 0) -> Circuit:
+        """Return this circuit with a gate of that name (or an alias of it) at its end.
+
+        >>> Circuit(3).gate("ry", 0, 1, 2, angles=[0.5], controls=2).instructions[0].controls
+        2
+        """
+        angles = tuple(angle if isinstance(angle, Expression) else number(angle) for angle in angles)
+        return self.append(Instruction(ALIASES.get(name, name), tuple(qubits), angles, (), controls))
+
+    def id(self, qubit: int) -> Circuit:
+        """Add an identity."""
+        return self.gate("id", qubit)
+
+    def x(self, qubit: int) -> Circuit:
+        """Add a Pauli X."""
+        return self.gate("x", qubit)
+
+    def y(self, qubit: int) -> Circuit:
+        """Add a Pauli Y."""
+        return self.gate("y", qubit)
+
+    def z(self, qubit: int) -> Circuit:
+        """Add a Pauli Z."""
+        return self.gate("z", qubit)
+
+    def h(self, qubit: int) -> Circuit:
+        """Add a Hadamard."""
+        return self.gate("h", qubit)
+
+    def s(self, qubit: int) -> Circuit:
+        """Add an S gate, the square root of Z."""
+        return self.gate("s", qubit)
+
+    def sdg(self, qubit: int) -> Circuit:
+        """Add the inverse of S."""
+        return self.gate("sdg", qubit)
+
+    def t(self, qubit: int) -> Circuit:
+        """Add a T gate, the square root of S."""
+        return self.gate("t", qubit)
+
+    def tdg(self, qubit: int) -> Circuit:
+        """Add the inverse of T."""
+        return self.gate("tdg", qubit)
+
+    def sx(self, qubit: int) -> Circuit:
+        """Add the square root of X."""
+        return self.gate("sx", qubit)
+
+    def rx(self, angle: Angle, qubit: int) -> Circuit:
+        """Add a rotation about X by an angle in rad."""
+        return self.gate("rx", qubit, angles=(angle,))
+
+    def ry(self, angle: Angle, qubit: int) -> Circuit:
+        """Add a rotation about Y by an angle in rad."""
+        return self.gate("ry", qubit, angles=(angle,))
+
+    def rz(self, angle: Angle, qubit: int) -> Circuit:
+        """Add a rotation about Z by an angle in rad."""
+        return self.gate("rz", qubit, angles=(angle,))
+
+    def p(self, angle: Angle, qubit: int) -> Circuit:
+        """Add a phase of an angle in rad on |1>."""
+        return self.gate("p", qubit, angles=(angle,))
+
+    def u(self, theta: Angle, phi: Angle, lam: Angle, qubit: int) -> Circuit:
+        """Add OpenQASM 3's `U(theta, phi, lambda)`."""
+        return self.gate("u", qubit, angles=(theta, phi, lam))
+
+    def cx(self, control: int, target: int) -> Circuit:
+        """Add a controlled X."""
+        return self.gate("cx", control, target)
+
+    def cy(self, control: int, target: int) -> Circuit:
+        """Add a controlled Y."""
+        return self.gate("cy", control, target)
+
+    def cz(self, control: int, target: int) -> Circuit:
+        """Add a controlled Z."""
+        return self.gate("cz", control, target)
+
+    def cp(self, angle: Angle, control: int, target: int) -> Circuit:
+        """Add a controlled phase."""
+        return self.gate("cp", control, target, angles=(angle,))
+
+    def rzz(self, angle: Angle, first: int, second: int) -> Circuit:
+        """Add exp(-i angle/2 ZZ)."""
+        return self.gate("rzz", first, second, angles=(angle,))
+
+    def swap(self, first: int, second: int) -> Circuit:
+        """Add a swap."""
+        return self.gate("swap", first, second)
+
+    def ccx(self, first: int, second: int, target: int) -> Circuit:
+        """Add a Toffoli gate."""
+        return self.gate("ccx", first, second, target)
+
+    def barrier(self, *qubits: int) -> Circuit:
+        """Add a barrier on these qubits, on all of them when none is named."""
+        return self.append(Instruction("barrier", qubits or tuple(range(self.num_qubits))))
+
+    def reset(self, qubit: int) -> Circuit:
+        """Add a reset to |0>."""
+        return self.append(Instruction("reset", (qubit,)))
+
+    def delay(self, duration: float, *qubits: int, unit: str = "s") -> Circuit:
+        """Add an idle time on these qubits, on all of them when none is named."""
+        return self.append(Instruction("delay", qubits or tuple(range(self.num_qubits)), (number(duration),), unit=unit))
+
+    def channel(self, name: str, *qubits: int, probabilities: Sequence[float]) -> Circuit:
+        """Add a noise channel, by Braket's name for it (`CHANNELS`)."""
+        return self.append(Instruction(name, tuple(qubits), tuple(number(value) for value in probabilities)))
+
+    def measure(self, qubits: int | Sequence[int], clbits: int | Sequence[int] | None = None) -> Circuit:
+        """Measure qubits into classical bits; into the bits of the same numbers when none are named.
+
+        >>> Circuit(2).h(0).measure([1, 0], [0, 1]).measured()
+        {0: 1, 1: 0}
+        """
+        sources = (qubits,) if isinstance(qubits, int) else tuple(qubits)
+        targets = sources if clbits is None else (clbits,) if isinstance(clbits, int) else tuple(clbits)
+        return self.append(Instruction("measure", sources, (), targets))
+
+    def measure_all(self) -> Circuit:
+        """Measure every qubit i into classical bit i."""
+        return self.measure(range(self.num_qubits))
+
+    def verbatim(self, body: Circuit | Iterable[Instruction]) -> Circuit:
+        """Add a block that no compiler may change."""
+        steps = body.instructions if isinstance(body, Circuit) else tuple(body)
+        qubits = tuple(sorted({qubit for step in steps for qubit in step.qubits}))
+        return self.append(Instruction("verbatim", qubits, body=steps))
+
+    # ---- asking --------------------------------------------------------------------------------------------------
+
+    def flat(self) -> Iterator[Instruction]:
+        """Yield the instructions with verbatim blocks opened."""
+        for step in self.instructions:
+            yield from step.body or (step,)
+
+    def measured(self) -> dict[int, int]:
+        """Return classical bit -> qubit read into it last; every bit i from qubit i where nothing is measured."""
+        bits = {
+            bit: qubit
+            for step in self.flat()
+            if step.name == "measure"
+            for qubit, bit in zip(step.qubits, step.clbits, strict=True)
+        }
+        return bits or {qubit: qubit for qubit in range(self.num_qubits)}
+
+    @property
+    def key_length(self) -> int:
+        """How many characters a measured key has: the classical bits, or the qubits where nothing is measured."""
+        return self.num_clbits if any(step.name == "measure" for step in self.flat()) else self.num_qubits
+
+    def bind(self, values: Mapping[str, Angle]) -> Circuit:
+        """Return the circuit with parameters replaced by numbers or other formulas.
+
+        >>> Circuit(1).rx(Parameter("a") / 2, 0).bind({"a": 1.0}).instructions[0].parameters
+        (0.5,)
+        """
+        if unknown := set(values) - set(self.parameters):
+            raise UnknownName.among("parameter of this circuit", min(unknown), self.parameters)
+        given = {name: value if isinstance(value, Expression) else number(value) for name, value in values.items()}
+        steps = tuple(_bind(step, given) for step in self.instructions)
+        kept = [name for name in self.parameters if name not in given]
+        names = tuple(dict.fromkeys([*kept, *_used_parameters(steps)]))
+        return Circuit.trusted(self.num_qubits, steps, self.num_clbits, names, self.name)
+
+    # ---- identity ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def digest(self) -> str:
+        """Content digest: equal for equal circuits on every machine and Python version (hex, 32 characters)."""
+        return _digest("content", self._header() + [_line(step, _exact) for step in self.instructions])
+
+    @cached_property
+    def structure_digest(self) -> str:
+        """Digest with the numbers and parameter names lifted out: equal for circuits that differ in angles only."""
+        index = {name: position for position, name in enumerate(self.parameters)}
+
+        def lifted(angle: Angle) -> str:
+            return angle.shape(index) if isinstance(angle, Expression) else "#"
+
+        return _digest(
+            "structure", [*self._header()[:2], str(len(self.parameters)), *(_line(step, lifted) for step in self.instructions)]
+        )
+
+    def _header(self) -> list[str]:
+        return [str(self.num_qubits), str(self.num_clbits), ",".join(self.parameters)]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Circuit):
+            return NotImplemented
+        return (
+            self.num_qubits == other.num_qubits
+            and self.num_clbits == other.num_clbits
+            and self.parameters == other.parameters
+            and self.instructions == other.instructions
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __repr__(self) -> str:
+        label = f" {self.name!r}" if self.name else ""
+        sizes = f"{self.num_qubits} qubits, {len(self.instructions)} instructions, {len(self.parameters)} parameters"
+        return f"<Circuit{label}: {sizes}>"
+
+
+def _all_clbits(step: Instruction) -> Iterator[int]:
+    yield from step.clbits
+    for inner in step.body:
+        yield from inner.clbits
+
+
+def _used_parameters(steps: Iterable[Instruction]) -> Iterator[str]:
+    for step in steps:
+        for angle in step.parameters:
+            if isinstance(angle, Expression):
+                yield from angle.parameters()
+        if step.body:
+            yield from _used_parameters(step.body)
+
+
+def _bind(step: Instruction, values: Mapping[str, Angle]) -> Instruction:
+    angles = tuple(angle.substitute(values) if isinstance(angle, Expression) else angle for angle in step.parameters)
+    return step._replace(parameters=angles, body=tuple(_bind(inner, values) for inner in step.body))
+
+
+def _exact(angle: Angle) -> str:
+    if not isinstance(angle, Expression):
+        return float(angle).hex()
+    affine = angle.affine()
+    if affine is None:
+        return repr(angle.node)
+    return f"{affine.parameter}*{affine.scale.hex()}+{affine.offset.hex()}"
+
+
+def _line(step: Instruction, angle_text: object) -> str:
+    text = angle_text if callable(angle_text) else _exact
+    parts = [
+        step.name,
+        repr(step.controls),
+        ",".join(map(str, step.qubits)),
+        ",".join(map(text, step.parameters)),
+        ",".join(map(str, step.clbits)),
+        step.unit,
+    ]
+    inner = ";".join(_line(child, text) for child in step.body)
+    return "|".join(parts) + (f"{{{inner}}}" if inner else "")
+
+
+def _digest(kind: str, lines: list[str]) -> str:
+    text = "\n".join([f"qloom circuit {kind} {FORM_VERSION}", *lines])
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _check(step: Instruction, num_qubits: int, num_clbits: int) -> None:
+    for qubit in step.qubits:
+        if not 0 <= qubit < num_qubits:
+            raise InvalidCircuit(f"{step.name} uses qubit {qubit}, but the circuit has {num_qubits} (0 to {num_qubits - 1})")
+    if len(set(step.qubits)) != len(step.qubits):
+        raise InvalidCircuit(f"{step.name} names a qubit twice: {list(step.qubits)}")
+    _CHECKS.get(step.name, _check_operation)(step)
+    for bit in step.clbits:
+        if not 0 <= bit < num_clbits:
+            raise InvalidCircuit(f"{step.name} writes classical bit {bit}, but the circuit has {num_clbits}")
+    for inner in step.body:
+        _check(inner, num_qubits, num_clbits)
+
+
+def _check_operation(step: Instruction) -> None:
+    if step.name in GATES:
+        qubits, angles = GATES[step.name].num_qubits + step.controls, GATES[step.name].num_parameters
+    elif step.name in CHANNELS:
+        qubits, angles = CHANNELS[step.name]
+        _check_probabilities(step)
+    else:
+        raise UnknownName.among("gate", step.name, {*GATES, *ALIASES, *CHANNELS})
+    if len(step.qubits) != qubits:
+        raise InvalidCircuit(f"{step.name} acts on {qubits} qubit{'s' * (qubits != 1)}, got {list(step.qubits)}")
+    if len(step.parameters) != angles:
+        raise InvalidCircuit(f"{step.name} takes {angles} parameter{'s' * (angles != 1)}, got {len(step.parameters)}")
+
+
+def _check_probabilities(step: Instruction) -> None:
+    values = [value for value in step.parameters if not isinstance(value, Expression)]
+    if any(not 0 <= value <= 1 for value in values) or (step.name == "pauli_channel" and sum(values) > 1 + 1e-12):
+        raise InvalidCircuit(f"{step.name} takes probabilities from 0 to 1 (a Pauli channel's sum to at most 1), got {values}")
+
+
+def _check_measure(step: Instruction) -> None:
+    if len(step.qubits) != len(step.clbits):
+        raise InvalidCircuit(f"measure reads {len(step.qubits)} qubits into {len(step.clbits)} bits; give one bit for each qubit")
+
+
+def _check_delay(step: Instruction) -> None:
+    if step.unit not in DELAY_UNITS:
+        raise InvalidCircuit(f"a delay's unit is one of {', '.join(DELAY_UNITS)}, got {step.unit!r}")
+    if len(step.parameters) != 1 or (not isinstance(step.parameters[0], Expression) and step.parameters[0] < 0):
+        raise InvalidCircuit(f"a delay takes one duration from 0 up, got {list(step.parameters)}")
+
+
+def _check_plain(step: Instruction) -> None:
+    if step.parameters:
+        raise InvalidCircuit(f"{step.name} takes no parameters, got {list(step.parameters)}")
+
+
+_CHECKS = {
+    "measure": _check_measure,
+    "delay": _check_delay,
+    "barrier": _check_plain,
+    "reset": _check_plain,
+    "verbatim": _check_plain,
+}
+
+__all__ = ["Circuit", "Instruction", "Parameter"]

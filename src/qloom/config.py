@@ -1,0 +1,58 @@
+"""Settings: read once, from the environment."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from qloom.errors import InvalidSetting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where qloom keeps its state and what it does when nothing else is said.
+
+    Attributes:
+        home: folder of all state; jobs are in `home/jobs`. `QLOOM_HOME`, else the platform's data folder.
+        default_device: `QLOOM_DEVICE`, else `sim`.
+        default_executor: `QLOOM_EXECUTOR`, else `local`.
+
+    >>> Settings.read({"QLOOM_HOME": "/tmp/q"}).home
+    PosixPath('/tmp/q')
+    """
+
+    home: Path
+    default_device: str = "sim"
+    default_executor: str = "local"
+
+    @classmethod
+    def read(cls, environment: dict[str, str] | None = None) -> Settings:
+        """Return the settings that the environment names.
+
+        Raises:
+            InvalidSetting: QLOOM_HOME is set but is no absolute path.
+        """
+        values = dict(os.environ) if environment is None else environment
+        return cls(
+            home=_home(values),
+            default_device=values.get("QLOOM_DEVICE") or "sim",
+            default_executor=values.get("QLOOM_EXECUTOR") or "local",
+        )
+
+
+def _home(values: dict[str, str]) -> Path:
+    text = values.get("QLOOM_HOME", "")
+    if text:
+        path = Path(text).expanduser()
+        if not path.is_absolute():
+            raise InvalidSetting(f"QLOOM_HOME must be an absolute path, got {text!r}")
+        return path
+    # The platform's data folder, as platformdirs would say; spelled out on Linux, where loading it costs more than the answer.
+    if sys.platform == "linux":
+        base = values.get("XDG_DATA_HOME", "")
+        return (Path(base) if base.startswith("/") else Path.home() / ".local" / "share") / "qloom"
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("qloom", appauthor=False))

@@ -1,0 +1,23 @@
+"""What the parts promise each other: Protocols whose docstrings state the guarantees."""
+
+from qloom.contracts.device import Device, Prepared, TaskHandle
+from qloom.contracts.executor import Executor, ExecutorHandle
+from qloom.contracts.recorder import Lane, Recorder
+from qloom.contracts.stage import Estimate, Expansion, More, Stage, StageContext
+from qloom.contracts.store import Store
+
+__all__ = [
+    "Device",
+    "Estimate",
+    "Executor",
+    "ExecutorHandle",
+    "Expansion",
+    "Lane",
+    "More",
+    "Prepared",
+    "Recorder",
+    "Stage",
+    "StageContext",
+    "Store",
+    "TaskHandle",
+]

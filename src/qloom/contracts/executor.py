@@ -1,0 +1,65 @@
+"""Executors: where the classical part of jobs runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from qloom.jobspecs import JobSpec, JobStatus
+
+
+@runtime_checkable
+class ExecutorHandle(Protocol):
+    """One attempt of a job on its executor."""
+
+    @property
+    def id(self) -> str:
+        """What the far side calls it (a process id, a Slurm job id, an ARN)."""
+        ...
+
+
+@runtime_checkable
+class Executor(Protocol):
+    """Runs attempts of jobs. An attempt is one life of a job's process; its number is the fencing number."""
+
+    @property
+    def name(self) -> str:
+        """The name it was asked for by."""
+        ...
+
+    def submit(self, job: JobSpec, folder: Path, attempt: int) -> ExecutorHandle:
+        """Hand one attempt of the job over.
+
+        Args:
+            job: the specification, as written in the folder.
+            folder: the job's folder, complete and readable where the executor starts.
+            attempt: number of the attempt, from 1.
+
+        After return the attempt owns the job's lease, and every later change, failure included, is seen through
+        `watch`. After `Rejected`, nothing was submitted. After `Unavailable` nobody knows: submitting the same (job,
+        attempt) again is idempotent, and `find` answers.
+
+        Raises:
+            Rejected: nothing was submitted.
+            WrongState: another attempt holds the lease.
+            Unavailable: nobody knows.
+        """
+        ...
+
+    def watch(self, folder: Path) -> JobStatus:
+        """Return where the job stands now. A job whose processes are gone is INTERRUPTED, whoever asks."""
+        ...
+
+    def cancel(self, folder: Path, *, timeout_s: float = 10.0) -> JobStatus:
+        """End the job's whole process group: TERM, then KILL. Idempotent; returns the state it left the job in.
+
+        Raises:
+            TimedOut: processes are still there after `timeout_s`.
+        """
+        ...
+
+    def find(self, folder: Path, attempt: int) -> ExecutorHandle | None:
+        """Return the attempt's handle, or None where it was certainly never submitted."""
+        ...

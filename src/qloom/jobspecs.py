@@ -1,0 +1,216 @@
+"""Jobs as values: states, resources, the specification of one run, how an attempt ended."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
+from typing import Any
+
+from qloom.errors import InvalidSetting, UnknownName
+
+
+class JobState(StrEnum):
+    """States of a job: Amazon Braket's, and INTERRUPTED (no live process, resumable)."""
+
+    CREATED = "CREATED"
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    CANCELLING = "CANCELLING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    INTERRUPTED = "INTERRUPTED"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more happens unless somebody resumes the job."""
+        return self in (JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, JobState.INTERRUPTED)
+
+    @property
+    def alive(self) -> bool:
+        """Whether a process should be behind it: where none is, the job is INTERRUPTED."""
+        return self in (JobState.QUEUED, JobState.RUNNING, JobState.CANCELLING)
+
+
+INTERRUPTION_REASONS = ("killed", "lost", "suspended", "walltime")
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def new_job_id() -> str:
+    """Return a random id that sorts by creation time: a ULID in lower case, 26 characters.
+
+    Source: https://github.com/ulid/spec (48 bits of milliseconds, 80 random bits, Crockford's base 32).
+
+    >>> first, second = new_job_id(), (time.sleep(0.002), new_job_id())[1]
+    >>> len(first), first < second
+    (26, True)
+    """
+    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
+    return "".join(_ALPHABET[(value >> shift) & 31] for shift in range(125, -1, -5))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What one job may use. None means no limit.
+
+    Attributes:
+        cpus: cores that the job's threads may use; also the simulator's thread budget.
+        memory_mb: resident memory of the job's processes together, in MiB.
+        wall_time_s: seconds from start to end; a job over it is INTERRUPTED (`walltime`) and can be resumed.
+        open_files: open files of each process.
+        processes: processes and threads' owners at one time, the program itself included.
+        output_mb: captured output kept, in MiB; what is over is dropped and the number of dropped bytes is stated.
+
+    >>> Resources(cpus=2, memory_mb=512).cpus
+    2
+    """
+
+    cpus: int = 1
+    memory_mb: int | None = None
+    wall_time_s: float | None = None
+    open_files: int | None = None
+    processes: int | None = 256
+    output_mb: float = 10
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if value is None and item.default is not None and item.name != "processes":
+                raise InvalidSetting(f"resources.{item.name} must be a positive number, got None")
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value <= 0):
+                raise InvalidSetting(f"resources.{item.name} must be a positive number, got {value!r}")
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Resources:
+        """Return the resources that a JSON object names.
+
+        Raises:
+            UnknownName: a resource that does not exist, with the nearest ones.
+        """
+        known = {item.name for item in fields(cls)}
+        for name in document:
+            if name not in known:
+                raise UnknownName.among("resource", name, known)
+        return cls(**document)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """A hard wall on what a job may spend.
+
+    >>> Budget(usd=5).usd
+    5
+    """
+
+    usd: float
+
+    def __post_init__(self) -> None:
+        if isinstance(self.usd, bool) or not isinstance(self.usd, int | float) or not 0 < self.usd < float("inf"):
+            raise InvalidSetting(f"a budget is a positive number of US dollars, got {self.usd!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """One run of a program, as written to `job.json` when the job is created; it never changes.
+
+    Attributes:
+        job_id: random sortable id.
+        program: the program's name, for people.
+        entry_point: `module:function` inside the shipped source.
+        source_digest: digest of the shipped source.
+        parameters: the program's arguments, JSON.
+        devices: name in the program -> device name; `default` is `ctx.device`.
+        executor: where the classical part runs.
+        pipeline: names of stages, innermost first.
+        seed: every random number of the job comes from it.
+        budget_usd: None for no budget.
+        resources: limits.
+        input_data: channel name -> folder or file that was copied in.
+        accept_divergence, detach: how it was asked for.
+        created_at: seconds since 1970, UTC.
+        versions: `python`, `qloom`.
+    """
+
+    job_id: str
+    program: str
+    entry_point: str
+    source_digest: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    devices: dict[str, str] = field(default_factory=lambda: {"default": "sim"})
+    executor: str = "local"
+    pipeline: tuple[str, ...] = ()
+    seed: int = 0
+    budget_usd: float | None = None
+    resources: Resources = field(default_factory=Resources)
+    input_data: dict[str, str] = field(default_factory=dict)
+    detach: bool = False
+    created_at: float = 0.0
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the specification as JSON."""
+        return asdict(self) | {"format": 1, "pipeline": list(self.pipeline)}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> JobSpec:
+        """Return the specification that `to_json` wrote.
+
+        Raises:
+            InvalidSetting: written by a newer qloom.
+        """
+        values = dict(document)
+        if (version := values.pop("format", None)) != 1:
+            raise InvalidSetting(f"job record has format {version!r}, this qloom reads format 1; use the qloom that wrote it")
+        values["pipeline"] = tuple(values["pipeline"])
+        values["resources"] = Resources.from_json(values["resources"])
+        return cls(**values)
+
+    def digest(self) -> str:
+        """Return a digest of everything that decides the result: the source, arguments, devices, pipeline and seed."""
+        decides = {
+            name: getattr(self, name) for name in ("entry_point", "source_digest", "parameters", "devices", "pipeline", "seed")
+        }
+        text = json.dumps(decides, sort_keys=True, separators=(",", ":"))
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStatus:
+    """Where a job stands, as an observer works it out from the job's folder and lease.
+
+    Attributes:
+        state: the state.
+        attempt: number of the latest attempt, from 1; 0 before the first.
+        reason: for INTERRUPTED, one of `INTERRUPTION_REASONS`.
+        error: for FAILED, INTERRUPTED and CANCELLED: what happened, for people.
+        error_type: the exception's name, where the program raised or a qloom error ended it.
+        frames: the user's own frames, outermost first.
+        started_at, ended_at: of the latest attempt, seconds since 1970, UTC.
+        pid: of the latest attempt's supervisor.
+        host: where it ran.
+    """
+
+    state: JobState
+    attempt: int = 0
+    reason: str = ""
+    error: str = ""
+    error_type: str = ""
+    frames: tuple[str, ...] = ()
+    started_at: float | None = None
+    ended_at: float | None = None
+    pid: int | None = None
+    host: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the status as JSON."""
+        return asdict(self) | {"frames": list(self.frames)}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> JobStatus:
+        """Return the status that `to_json` wrote."""
+        return cls(**(document | {"state": JobState(document["state"]), "frames": tuple(document["frames"])}))

@@ -1,0 +1,1 @@
+"""Small machinery that the rooms share: files, values, processes."""

@@ -1,0 +1,86 @@
+"""Files written so that a kill at any line leaves the old content or the new one, never half of it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from qloom.errors import CorruptRecord, StorageFailed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Replace a file's content in one step; with `durable`, it survives a power loss after return.
+
+    Raises:
+        StorageFailed: the disk is full, read-only or gone; the old content is intact.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        try:
+            write_all(descriptor, content)
+            if durable:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(aside, path)  # noqa: PTH105  one system call, no Path needed
+        if durable:
+            sync_folder(path.parent)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise_storage(error, path)
+
+
+def write_all(descriptor: int, content: bytes) -> None:
+    """Write everything, or raise OSError: `os.write` may write a part when the disk is nearly full."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename or a new file in this folder survive a power loss."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_json(path: Path, document: Any, *, durable: bool = True) -> None:
+    """Replace a JSON file in one step."""
+    write_atomically(path, (json.dumps(document, indent=1, sort_keys=True) + "\n").encode(), durable=durable)
+
+
+def read_json(path: Path) -> Any:
+    """Return a JSON file's content.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        CorruptRecord: the file is no JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        raise CorruptRecord(f"{path} is no JSON: {error}; restore it from a copy or remove the job") from error
+
+
+def raise_storage(error: OSError, path: Path) -> NoReturn:
+    """Raise StorageFailed with the next step for this kind of failure.
+
+    Raises:
+        StorageFailed: always.
+    """
+    steps = {
+        errno.ENOSPC: "the disk is full; free space, then resume",
+        errno.EDQUOT: "the quota is used up; free space, then resume",
+        errno.EROFS: "the file system is read-only; mount it writable or choose another folder (QLOOM_HOME)",
+        errno.EACCES: "no permission to write; change the folder's owner or choose another folder (QLOOM_HOME)",
+    }
+    step = steps.get(error.errno or 0, os.strerror(error.errno or 0))
+    raise StorageFailed(f"cannot write {path}: {step}") from error

@@ -1,0 +1,125 @@
+"""What programs hand back and keep: JSON values and numpy arrays, as JSON text."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+from qloom.errors import NoResult
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ARRAY_KEY = "__array__"
+NUMBER_KEY = "__number__"
+ARRAY_KINDS = "biufc"
+
+
+def to_plain(value: Any, where: str = "result") -> Any:
+    """Return the value as plain JSON; arrays as `{"__array__": [dtype, shape, base64 of little-endian bytes]}`.
+
+    Numpy scalars become numbers; complex numbers, NaN and infinities keep their exact value under `__number__`.
+    Tuples become lists.
+
+    Args:
+        value: None, bool, int, float, complex, str, list, tuple, dict with string keys, numpy arrays and scalars.
+        where: what the value is called in an error.
+
+    Raises:
+        NoResult: something else is inside; its place and type are named.
+
+    >>> from_plain(to_plain({"energy": -1.1, "bits": [True, None]}))
+    {'energy': -1.1, 'bits': [True, None]}
+    """
+    if value is None or (isinstance(value, bool | int | str) and type(value).__module__ == "builtins"):
+        return value
+    if isinstance(value, float | complex) and not hasattr(value, "dtype"):
+        return value if isinstance(value, float) and math.isfinite(value) else {NUMBER_KEY: repr(value)}
+    if isinstance(value, dict):
+        return {_key(key, where): to_plain(item, f"{where}[{key!r}]") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
+    if hasattr(value, "dtype") and hasattr(value, "tobytes"):
+        return _array_to_plain(value, where)
+    raise NoResult(
+        f"{where} is a {type(value).__module__}.{type(value).__qualname__}, which is neither JSON nor an array; "
+        "return numbers, strings, lists, dicts or numpy arrays"
+    )
+
+
+def from_plain(document: Any) -> Any:
+    """Return the value that `to_plain` wrote."""
+    if isinstance(document, list):
+        return [from_plain(item) for item in document]
+    if not isinstance(document, dict):
+        return document
+    if set(document) == {ARRAY_KEY}:
+        return _array_from_plain(document[ARRAY_KEY])
+    if set(document) == {NUMBER_KEY}:
+        text = document[NUMBER_KEY]
+        return complex(text) if "j" in text else float(text)
+    return {key: from_plain(item) for key, item in document.items()}
+
+
+def dumps(value: Any, where: str = "result") -> bytes:
+    """Return the value as JSON text."""
+    return json.dumps(to_plain(value, where), separators=(",", ":")).encode()
+
+
+def loads(text: bytes) -> Any:
+    """Return the value that `dumps` wrote."""
+    return from_plain(json.loads(text))
+
+
+def _key(key: object, where: str) -> str:
+    if not isinstance(key, str):
+        raise NoResult(f"a key of {where} is {key!r}, JSON allows only strings as keys")
+    return key
+
+
+def _array_to_plain(array: Any, where: str) -> Any:
+    if array.dtype.kind not in ARRAY_KINDS:
+        raise NoResult(f"{where} is an array of dtype {array.dtype}, only numbers and booleans can be kept")
+    if array.ndim == 0:
+        return to_plain(array.item(), where)
+    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    return {ARRAY_KEY: [little.dtype.str, list(array.shape), base64.b64encode(little.tobytes()).decode()]}
+
+
+def _array_from_plain(record: list[Any]) -> Any:
+    import numpy as np
+
+    dtype, shape, text = record
+    return np.frombuffer(base64.b64decode(text), dtype=dtype).reshape(shape).copy()
+
+
+BRAKET_HEADER = {"name": "braket.jobs_data.persisted_job_data", "version": "1"}
+"""Header of the form in which `braket.jobs.save_job_result` writes results.json
+(https://github.com/amazon-braket/amazon-braket-schemas-python, `persisted_job_data_v1`)."""
+
+
+def result_document(value: Any) -> dict[str, Any]:
+    """Return a program's result in Braket's persisted form; a value that is no dict goes under `result`, as there."""
+    plain = to_plain(value)
+    data = plain if isinstance(plain, dict) and not {ARRAY_KEY, NUMBER_KEY} & set(plain) else {"result": plain}
+    kind = "dict" if data is plain else "value"
+    return {"braketSchemaHeader": BRAKET_HEADER, "dataDictionary": data, "dataFormat": "plaintext", "qloomKind": kind}
+
+
+def read_result(document: Mapping[str, Any]) -> Any:
+    """Return the result in a results.json, plain or in Braket's persisted form.
+
+    Raises:
+        NoResult: pickled by Braket (`dataFormat: pickled_v4`), which qloom never opens.
+    """
+    if not isinstance(document, dict) or "braketSchemaHeader" not in document:
+        return from_plain(document)
+    if document.get("dataFormat") != "plaintext":
+        form = document.get("dataFormat")
+        raise NoResult(
+            f"results.json is in Braket's {form!r} form; pickles are not opened: save it as PersistedJobDataFormat.PLAINTEXT"
+        )
+    data = from_plain(document["dataDictionary"])
+    return data["result"] if document.get("qloomKind") == "value" else data
