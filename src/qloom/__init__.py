@@ -14,28 +14,30 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from qloom import errors
-    from qloom.api import Job, Program, device, job, jobs, plugins, program
+    from qloom.api.devices import device, plugins
+    from qloom.api.jobs import Job, job, jobs
+    from qloom.api.programs import Program, program
     from qloom.circuits import Circuit, Observable
+    from qloom.config import __version__
     from qloom.jobspecs import Budget, Resources
-    from qloom.programs import Context
+    from qloom.programs.context import Context
     from qloom.results import Result
 
-__version__ = "0.1.0"
-
 _HOMES = {
+    "__version__": "qloom.config",
     "Budget": "qloom.jobspecs",
     "Circuit": "qloom.circuits",
-    "Context": "qloom.programs",
-    "Job": "qloom.api",
+    "Context": "qloom.programs.context",
+    "Job": "qloom.api.jobs",
     "Observable": "qloom.circuits",
-    "Program": "qloom.api",
+    "Program": "qloom.api.programs",
     "Resources": "qloom.jobspecs",
     "Result": "qloom.results",
-    "device": "qloom.api",
-    "job": "qloom.api",
-    "jobs": "qloom.api",
-    "plugins": "qloom.api",
-    "program": "qloom.api",
+    "device": "qloom.api.devices",
+    "job": "qloom.api.jobs",
+    "jobs": "qloom.api.jobs",
+    "plugins": "qloom.api.devices",
+    "program": "qloom.api.programs",
 }
 
 __all__ = [

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from qloom.errors import InvalidSetting
 
+__version__ = "0.1.0"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:

@@ -28,7 +28,6 @@ QloomError                      retryable = False, exit_code = 1
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -116,6 +115,8 @@ class UnknownName(Misuse):
         >>> str(UnknownName.among("device", "simm", ["sim", "braket"]))
         "no device called 'simm'; did you mean 'sim'? Known: braket, sim"
         """
+        from difflib import get_close_matches  # late, for a light `import qloom`
+
         names = sorted(known)
         near = get_close_matches(name, names, n=3, cutoff=0.5)
         hint = f" did you mean {' or '.join(map(repr, near))}?" if near else ""

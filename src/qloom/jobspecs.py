@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -176,6 +175,8 @@ class JobSpec:
             name: getattr(self, name) for name in ("entry_point", "source_digest", "parameters", "devices", "pipeline", "seed")
         }
         text = json.dumps(decides, sort_keys=True, separators=(",", ":"))
+        import hashlib  # late: it loads OpenSSL, 9 ms that every process of a job would pay
+
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -59,6 +58,8 @@ class Question(NamedTuple):
 
     def digest(self) -> bytes:
         """Return 16 bytes that are equal for equal questions on every machine."""
+        import hashlib  # late: it loads OpenSSL
+
         head = f"{self.kind}|{self.prepared}|{self.sets}|{self.shots}|{self.seed}|{self.options}|"
         return hashlib.blake2b(head.encode() + self.parameters, digest_size=16).digest()
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from qloom.circuits.expressions import Angle, Expression, Parameter, number
-from qloom.circuits.gates import ALIASES, CHANNELS, GATES
+from qloom.circuits.gates import ALIASES, CHANNELS, GATES, standard_controls
 from qloom.errors import InvalidCircuit, UnknownName
 
 if TYPE_CHECKING:
@@ -88,7 +88,10 @@ class Circuit:
         needed = 1 + max((bit for step in steps for bit in _all_clbits(step)), default=-1)
         for step in steps:
             _check(step, num_qubits, needed if num_clbits is None else num_clbits)
-        self._fill(num_qubits, steps, needed if num_clbits is None else num_clbits, parameters, name)
+        used = tuple(dict.fromkeys(_used_parameters(steps)))
+        names = used if parameters is None else tuple(parameters)
+        _check_parameters(used, names)
+        self._fill(num_qubits, steps, needed if num_clbits is None else num_clbits, names, name)
 
     @classmethod
     def trusted(
@@ -99,18 +102,13 @@ class Circuit:
         parameters: Sequence[str] | None,
         name: str = "",
     ) -> Circuit:
-        """Build without checks, for a converter that has checked each instruction already."""
+        """Build without checks, for a converter that has checked each instruction and the names of the parameters already."""
         circuit = cls.__new__(cls)
-        circuit._fill(num_qubits, instructions, num_clbits, parameters, name)  # noqa: SLF001  our own instance
+        names = dict.fromkeys(_used_parameters(instructions)) if parameters is None else parameters
+        circuit._fill(num_qubits, instructions, num_clbits, tuple(names), name)  # noqa: SLF001  our own instance
         return circuit
 
-    def _fill(
-        self, num_qubits: int, steps: tuple[Instruction, ...], num_clbits: int, parameters: Sequence[str] | None, name: str
-    ) -> None:
-        used = tuple(dict.fromkeys(_used_parameters(steps)))
-        names = used if parameters is None else tuple(parameters)
-        if parameters is not None and (unknown := set(used) - set(names)):
-            raise InvalidCircuit(f"parameters {sorted(unknown)} are used but not among the names given: {list(names)}")
+    def _fill(self, num_qubits: int, steps: tuple[Instruction, ...], num_clbits: int, names: tuple[str, ...], name: str) -> None:
         self.num_qubits = num_qubits
         self.num_clbits = num_clbits
         self.instructions = steps
@@ -133,13 +131,16 @@ class Circuit:
         return Circuit.trusted(self.num_qubits, self.instructions + steps, clbits, names, self.name)
 
     def gate(self, name: str, *qubits: int, angles: Sequence[Angle] = (), controls: int = 0) -> Circuit:
-        """Return this circuit with a gate of that name (or an alias of it) at its end.
+        """Return this circuit with a gate of that name (or an alias of it) at its end, under that many more controls.
 
         >>> Circuit(3).gate("ry", 0, 1, 2, angles=[0.5], controls=2).instructions[0].controls
         2
+        >>> Circuit(2).gate("x", 0, 1, controls=1) == Circuit(2).cx(0, 1)
+        True
         """
         angles = tuple(angle if isinstance(angle, Expression) else number(angle) for angle in angles)
-        return self.append(Instruction(ALIASES.get(name, name), tuple(qubits), angles, (), controls))
+        known, controls = standard_controls(ALIASES.get(name, name), controls)
+        return self.append(Instruction(known, tuple(qubits), angles, (), controls))
 
     def id(self, qubit: int) -> Circuit:
         """Add an identity."""
@@ -270,7 +271,7 @@ class Circuit:
     def flat(self) -> Iterator[Instruction]:
         """Yield the instructions with verbatim blocks opened."""
         for step in self.instructions:
-            yield from step.body or (step,)
+            yield from step.body if step.name == "verbatim" else (step,)
 
     def measured(self) -> dict[int, int]:
         """Return classical bit -> qubit read into it last; every bit i from qubit i where nothing is measured."""
@@ -357,7 +358,16 @@ def _used_parameters(steps: Iterable[Instruction]) -> Iterator[str]:
             yield from _used_parameters(step.body)
 
 
+def _check_parameters(used: tuple[str, ...], names: tuple[str, ...]) -> None:
+    if unknown := set(used) - set(names):
+        raise InvalidCircuit(f"parameters {sorted(unknown)} are used but not among the names given: {list(names)}")
+    if len(set(names)) != len(names):
+        raise InvalidCircuit(f"a parameter is named twice in {list(names)}")
+
+
 def _bind(step: Instruction, values: Mapping[str, Angle]) -> Instruction:
+    if not step.body and not any(isinstance(angle, Expression) for angle in step.parameters):
+        return step
     angles = tuple(angle.substitute(values) if isinstance(angle, Expression) else angle for angle in step.parameters)
     return step._replace(parameters=angles, body=tuple(_bind(inner, values) for inner in step.body))
 
@@ -397,6 +407,8 @@ def _check(step: Instruction, num_qubits: int, num_clbits: int) -> None:
     if len(set(step.qubits)) != len(step.qubits):
         raise InvalidCircuit(f"{step.name} names a qubit twice: {list(step.qubits)}")
     _CHECKS.get(step.name, _check_operation)(step)
+    if step.controls and step.name not in GATES:
+        raise InvalidCircuit(f"{step.name} is no gate and cannot have controls, got {step.controls}")
     for bit in step.clbits:
         if not 0 <= bit < num_clbits:
             raise InvalidCircuit(f"{step.name} writes classical bit {bit}, but the circuit has {num_clbits}")
@@ -407,6 +419,8 @@ def _check(step: Instruction, num_qubits: int, num_clbits: int) -> None:
 def _check_operation(step: Instruction) -> None:
     if step.name in GATES:
         qubits, angles = GATES[step.name].num_qubits + step.controls, GATES[step.name].num_parameters
+        if step.controls < 0:
+            raise InvalidCircuit(f"{step.name} cannot have {step.controls} controls")
     elif step.name in CHANNELS:
         qubits, angles = CHANNELS[step.name]
         _check_probabilities(step)
@@ -425,15 +439,24 @@ def _check_probabilities(step: Instruction) -> None:
 
 
 def _check_measure(step: Instruction) -> None:
+    _check_named(step)
     if len(step.qubits) != len(step.clbits):
         raise InvalidCircuit(f"measure reads {len(step.qubits)} qubits into {len(step.clbits)} bits; give one bit for each qubit")
+    if len(set(step.clbits)) != len(step.clbits):
+        raise InvalidCircuit(f"measure writes a classical bit twice: {list(step.clbits)}")
 
 
 def _check_delay(step: Instruction) -> None:
+    _check_named(step)
     if step.unit not in DELAY_UNITS:
         raise InvalidCircuit(f"a delay's unit is one of {', '.join(DELAY_UNITS)}, got {step.unit!r}")
     if len(step.parameters) != 1 or (not isinstance(step.parameters[0], Expression) and step.parameters[0] < 0):
         raise InvalidCircuit(f"a delay takes one duration from 0 up, got {list(step.parameters)}")
+
+
+def _check_named(step: Instruction) -> None:
+    if not step.qubits:
+        raise InvalidCircuit(f"{step.name} names no qubit")
 
 
 def _check_plain(step: Instruction) -> None:
@@ -441,12 +464,29 @@ def _check_plain(step: Instruction) -> None:
         raise InvalidCircuit(f"{step.name} takes no parameters, got {list(step.parameters)}")
 
 
+def _check_barrier(step: Instruction) -> None:
+    _check_plain(step)
+    _check_named(step)
+
+
+def _check_reset(step: Instruction) -> None:
+    _check_plain(step)
+    if len(step.qubits) != 1:
+        raise InvalidCircuit(f"reset acts on one qubit, got {list(step.qubits)}; add one reset for each")
+
+
+def _check_verbatim(step: Instruction) -> None:
+    _check_plain(step)
+    if any(inner.name == "verbatim" for inner in step.body):
+        raise InvalidCircuit("a verbatim block inside a verbatim block has no meaning of its own; open the inner one")
+
+
 _CHECKS = {
     "measure": _check_measure,
     "delay": _check_delay,
-    "barrier": _check_plain,
-    "reset": _check_plain,
-    "verbatim": _check_plain,
+    "barrier": _check_barrier,
+    "reset": _check_reset,
+    "verbatim": _check_verbatim,
 }
 
 __all__ = ["Circuit", "Instruction", "Parameter"]

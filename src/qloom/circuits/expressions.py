@@ -289,7 +289,9 @@ def _substitute(node: Node, values: Mapping[str, Angle]) -> Node:
         return node
     if node[0] == "parameter":
         return _node(values[node[1]]) if node[1] in values else node
-    return (node[0], *(_substitute(child, values) for child in node[1:]))
+    children = tuple(_substitute(child, values) for child in node[1:])
+    replaced = (node[0], *children)
+    return ("number", _evaluate(replaced, {})) if all(child[0] == "number" for child in children) else replaced
 
 
 def _shape(node: Node, index: Mapping[str, int]) -> str:
@@ -306,7 +308,7 @@ _STRENGTH = {"add": 1, "sub": 1, "mul": 2, "div": 2, "neg": 3, "pow": 4}
 def _text(node: Node, around: int) -> str:
     kind = node[0]
     if kind == "number":
-        return repr(node[1]) if node[1] >= 0 or around == 0 else f"({node[1]!r})"
+        return f"({node[1]!r})" if around and math.copysign(1.0, node[1]) < 0 else repr(node[1])
     if kind == "parameter":
         return str(node[1])
     strength = _STRENGTH.get(kind)
@@ -316,8 +318,8 @@ def _text(node: Node, around: int) -> str:
         text = "-" + _text(node[1], strength)
     else:
         gap = " " if strength == 1 else ""
-        # Both sides one notch tighter than needed for pow and for the right of - and /: never wrong, rarely redundant.
+        # The right side one notch tighter, for + and * too: read again, the text gives the same tree and the same rounding.
         left = _text(node[1], strength + (kind == "pow"))
-        right = _text(node[2], strength + (kind not in {"add", "mul"}))
+        right = _text(node[2], strength + 1)
         text = f"{left}{gap}{BINARY[kind]}{gap}{right}"
     return f"({text})" if strength < around else text

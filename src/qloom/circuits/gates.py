@@ -135,6 +135,21 @@ def controlled_name(base: str, controls: int) -> str | None:
     return _CONTROLLED.get((base, controls))
 
 
+def standard_controls(name: str, controls: int) -> tuple[str, int]:
+    """Return the same gate with its controls folded into its name as far as the table goes: (name, extra controls).
+
+    >>> standard_controls("x", 1), standard_controls("cx", 1), standard_controls("cx", 2), standard_controls("gphase", 1)
+    (('cx', 0), ('ccx', 0), ('x', 3), ('p', 0))
+    """
+    if not controls or name not in GATES:
+        return name, controls
+    base, total = GATES[name].base, GATES[name].num_controls + controls
+    if base == "gphase":
+        base, total = "p", total - 1
+    known = controlled_name(base, total)
+    return (known, 0) if known else (base, total)
+
+
 _CONTROLLED = {(row.base, row.num_controls): row.name for row in _ROWS if row.num_controls}
 
 
@@ -157,7 +172,8 @@ def matrix(name: str, parameters: Sequence[float] = ()) -> ComplexArray:
     definition = GATES[name]
     if definition.num_controls:
         return controlled(matrix(definition.base, parameters), definition.num_controls)
-    return _builders()[name](*parameters)
+    built: ComplexArray = _builders()[name](*parameters)
+    return built
 
 
 def controlled(unitary: ComplexArray, controls: int) -> ComplexArray:
@@ -186,7 +202,7 @@ def _builders() -> dict[str, Callable[..., Any]]:
         return array([[c, -exp(lam) * s], [exp(phi) * s, exp(phi + lam) * c]])
 
     def rotation(*factors: ComplexArray) -> Callable[[float], ComplexArray]:
-        generator = reduce(np.kron, factors)
+        generator = reduce(lambda left, right: array(np.kron(left, right)), factors)
         eye = np.eye(generator.shape[0])
         return lambda angle: array(np.cos(angle / 2) * eye - 1j * np.sin(angle / 2) * generator)
 

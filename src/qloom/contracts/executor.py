@@ -60,6 +60,14 @@ class Executor(Protocol):
         """
         ...
 
+    def suspend(self, folder: Path, *, timeout_s: float = 10.0) -> JobStatus:
+        """End the job's processes but keep it resumable: INTERRUPTED (`suspended`). Idempotent.
+
+        Raises:
+            TimedOut: processes are still there after `timeout_s`.
+        """
+        ...
+
     def find(self, folder: Path, attempt: int) -> ExecutorHandle | None:
         """Return the attempt's handle, or None where it was certainly never submitted."""
         ...

@@ -53,6 +53,21 @@ class Lane(Protocol):
 class Recorder(Protocol):
     """Hands out lanes and keeps checkpoints."""
 
+    @property
+    def executed(self) -> int:
+        """Quantum tasks computed in this attempt."""
+        ...
+
+    @property
+    def replayed(self) -> int:
+        """Quantum tasks answered from what earlier attempts recorded."""
+        ...
+
+    @property
+    def problems(self) -> list[str]:
+        """What was found on the way and is worth saying, as sentences."""
+        ...
+
     def lane(self, name: str) -> Lane:
         """Return the lane of that name, at the ordinal it has reached."""
         ...

@@ -9,7 +9,10 @@ jobs/<job_id>/
   checkpoints/           AMZN_BRAKET_CHECKPOINT_DIR; the journal is in checkpoints/journal/
   results/results.json   AMZN_BRAKET_JOB_RESULTS_DIR
   attempts/<n>/          output.log, outcome.json (how the program ended), progress.json
+  attempts/<n>/work/     where the program starts: what it writes by relative names lands here
+  attempts/<n>/          supervisor.log, processes.json: the supervisor's own words, and what it runs
   status.json            where the job stands; replaced in one step
+  cancel, suspend        somebody asks for that; holds the number of the attempt that is meant
   lease                  locked (flock) by the supervisor for as long as it lives
 ```
 """
@@ -18,15 +21,19 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from qloom.errors import StorageFailed, WrongState
+from qloom.errors import CorruptRecord, InvalidSetting, StorageFailed, UnknownName, WrongState
 from qloom.jobspecs import JobSpec, JobState, JobStatus
 from qloom.kit.files import raise_storage, read_json, write_json
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+LEASE_PATIENCE_S = 0.3
+"""How long `Lease.take` goes on trying: whoever asks where a job stands holds a dead job's lease for a moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +108,47 @@ class JobFolder:
         """How far the program of one attempt says it is."""
         return self.attempt(attempt) / "progress.json"
 
+    def work(self, attempt: int) -> Path:
+        """Folder in which the program of one attempt starts."""
+        return self.attempt(attempt) / "work"
+
+    def supervisor_log(self, attempt: int) -> Path:
+        """What the supervisor of one attempt says itself; its existence says that the attempt was submitted."""
+        return self.attempt(attempt) / "supervisor.log"
+
+    def processes_file(self, attempt: int) -> Path:
+        """Which processes one attempt has, and how its limits are watched."""
+        return self.attempt(attempt) / "processes.json"
+
+    def request_file(self, wish: str) -> Path:
+        """Where somebody asks for `cancel` or `suspend`; holds the number of the attempt that is meant."""
+        return self.path / wish
+
     def spec(self) -> JobSpec:
-        """Return the job's specification."""
-        return JobSpec.from_json(read_json(self.spec_file))
+        """Return the job's specification.
+
+        Raises:
+            CorruptRecord: it cannot be read.
+        """
+        try:
+            return JobSpec.from_json(read_json(self.spec_file))
+        except (OSError, LookupError, TypeError, ValueError, AttributeError, InvalidSetting, UnknownName) as error:
+            raise _unreadable(self.spec_file, error) from error
 
     def recorded_status(self) -> JobStatus:
-        """Return the status as last written; whether its processes live is the lease's to say."""
-        return JobStatus.from_json(read_json(self.status_file))
+        """Return the status as last written; whether its processes live is the lease's to say.
 
-    def write_status(self, status: JobStatus) -> None:
-        """Replace the status in one step."""
-        write_json(self.status_file, status.to_json())
+        Raises:
+            CorruptRecord: it cannot be read.
+        """
+        try:
+            return JobStatus.from_json(read_json(self.status_file))
+        except (OSError, LookupError, TypeError, ValueError, AttributeError) as error:
+            raise _unreadable(self.status_file, error) from error
+
+    def write_status(self, status: JobStatus, *, durable: bool = True) -> None:
+        """Replace the status in one step; with `durable`, it survives a power loss after return."""
+        write_json(self.status_file, status.to_json(), durable=durable)
 
     def status(self) -> JobStatus:
         """Return where the job stands now; a job whose processes are gone is INTERRUPTED, and that is written down.
@@ -138,17 +175,21 @@ class JobFolder:
             return  # seen from a read-only place: the answer is right all the same, the next writer records it
 
 
+def _unreadable(path: Path, error: Exception) -> CorruptRecord:
+    return CorruptRecord(
+        f"{path} cannot be read ({type(error).__name__}: {error}); restore it from a copy, or remove the job's folder"
+    )
+
+
 def _interrupted(status: JobStatus) -> JobStatus:
     from dataclasses import replace
 
     if status.state is JobState.CANCELLING:
         return replace(status, state=JobState.CANCELLED, error="cancelled; its processes are gone")
-    return replace(
-        status,
-        state=JobState.INTERRUPTED,
-        reason="lost",
-        error=f"attempt {status.attempt} is gone without a word (its processes were killed, or the machine stopped); resume it",
-    )
+    what = "is gone without a word (its processes were killed, or the machine stopped)"
+    if status.state is JobState.QUEUED:
+        what = f"never ran: its supervisor ended first, attempts/{status.attempt}/supervisor.log says why where it could"
+    return replace(status, state=JobState.INTERRUPTED, reason="lost", error=f"attempt {status.attempt} {what}; resume it")
 
 
 class Lease:
@@ -182,14 +223,16 @@ class Lease:
 
     @classmethod
     def take(cls, folder: JobFolder) -> Lease:
-        """Return the lease.
+        """Return the lease; one that is held only for a look is waited for.
 
         Raises:
             WrongState: somebody holds it.
         """
-        lease = cls.try_take(folder)
-        if lease is None:
-            raise WrongState(f"job {folder.path.name} is running (its lease is held); wait for it, or cancel it first")
+        deadline = time.monotonic() + LEASE_PATIENCE_S
+        while (lease := cls.try_take(folder)) is None:
+            if time.monotonic() > deadline:
+                raise WrongState(f"job {folder.path.name} is running (its lease is held); wait for it, or cancel it first")
+            time.sleep(0.01)
         return lease
 
     def release(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,10 @@ if TYPE_CHECKING:
 
 ARRAY_KEY = "__array__"
 NUMBER_KEY = "__number__"
+PAIRS_KEY = "__pairs__"
+_RESERVED = {ARRAY_KEY, NUMBER_KEY, PAIRS_KEY}
+DICT_KEY = "__dict__"
+MARKS = frozenset({ARRAY_KEY, NUMBER_KEY, DICT_KEY})
 ARRAY_KINDS = "biufc"
 
 
@@ -21,7 +24,7 @@ def to_plain(value: Any, where: str = "result") -> Any:
     """Return the value as plain JSON; arrays as `{"__array__": [dtype, shape, base64 of little-endian bytes]}`.
 
     Numpy scalars become numbers; complex numbers, NaN and infinities keep their exact value under `__number__`.
-    Tuples become lists.
+    Tuples become lists. A dict that looks like one of these marks is wrapped in `__dict__`.
 
     Args:
         value: None, bool, int, float, complex, str, list, tuple, dict with string keys, numpy arrays and scalars.
@@ -38,7 +41,8 @@ def to_plain(value: Any, where: str = "result") -> Any:
     if isinstance(value, float | complex) and not hasattr(value, "dtype"):
         return value if isinstance(value, float) and math.isfinite(value) else {NUMBER_KEY: repr(value)}
     if isinstance(value, dict):
-        return {_key(key, where): to_plain(item, f"{where}[{key!r}]") for key, item in value.items()}
+        plain = {_key(key, where): to_plain(item, f"{where}[{key!r}]") for key, item in value.items()}
+        return {DICT_KEY: plain} if len(plain) == 1 and not MARKS.isdisjoint(plain) else plain
     if isinstance(value, list | tuple):
         return [to_plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
     if hasattr(value, "dtype") and hasattr(value, "tobytes"):
@@ -57,10 +61,13 @@ def from_plain(document: Any) -> Any:
         return document
     if set(document) == {ARRAY_KEY}:
         return _array_from_plain(document[ARRAY_KEY])
+    if set(document) == {PAIRS_KEY}:
+        return {key: from_plain(item) for key, item in document[PAIRS_KEY]}
     if set(document) == {NUMBER_KEY}:
         text = document[NUMBER_KEY]
         return complex(text) if "j" in text else float(text)
-    return {key: from_plain(item) for key, item in document.items()}
+    content = document[DICT_KEY] if set(document) == {DICT_KEY} else document
+    return {key: from_plain(item) for key, item in content.items()}
 
 
 def dumps(value: Any, where: str = "result") -> bytes:
@@ -84,11 +91,15 @@ def _array_to_plain(array: Any, where: str) -> Any:
         raise NoResult(f"{where} is an array of dtype {array.dtype}, only numbers and booleans can be kept")
     if array.ndim == 0:
         return to_plain(array.item(), where)
+    import base64  # late, for a light `import qloom`
+
     little = array.astype(array.dtype.newbyteorder("<"), copy=False)
     return {ARRAY_KEY: [little.dtype.str, list(array.shape), base64.b64encode(little.tobytes()).decode()]}
 
 
 def _array_from_plain(record: list[Any]) -> Any:
+    import base64
+
     import numpy as np
 
     dtype, shape, text = record
@@ -103,7 +114,7 @@ BRAKET_HEADER = {"name": "braket.jobs_data.persisted_job_data", "version": "1"}
 def result_document(value: Any) -> dict[str, Any]:
     """Return a program's result in Braket's persisted form; a value that is no dict goes under `result`, as there."""
     plain = to_plain(value)
-    data = plain if isinstance(plain, dict) and not {ARRAY_KEY, NUMBER_KEY} & set(plain) else {"result": plain}
+    data = plain if isinstance(plain, dict) and MARKS.isdisjoint(plain) else {"result": plain}
     kind = "dict" if data is plain else "value"
     return {"braketSchemaHeader": BRAKET_HEADER, "dataDictionary": data, "dataFormat": "plaintext", "qloomKind": kind}
 

@@ -1,0 +1,1 @@
+"""Programs that the figures run as jobs."""

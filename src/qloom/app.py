@@ -1,0 +1,273 @@
+"""The one place that introduces the rooms to each other: settings, store, executors, devices, journal, programs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from qloom import catalogue
+from qloom.config import Settings, __version__
+from qloom.convert import read_circuit
+from qloom.errors import InvalidSetting, JobInterrupted, UnknownName, WrongState
+from qloom.jobspecs import JobSpec, JobState, JobStatus, new_job_id
+from qloom.journal import JournalTail, read_journal
+from qloom.kit.files import read_json, write_json
+from qloom.kit.job_folder import JobFolder
+from qloom.programs.context import DEFAULT_DEVICE, Context
+from qloom.programs.quantum import QuantumDevice
+from qloom.programs.shipping import bundle_function
+from qloom.storage import FolderStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from qloom.contracts import Executor, Lane, Recorder
+    from qloom.journal import JournalView
+    from qloom.programs.definition import ProgramDefinition, RunOptions
+
+RESUMABLE = (JobState.INTERRUPTED, JobState.FAILED)
+
+
+class Application:
+    """qloom on this machine: where jobs are kept, how they are started and asked about.
+
+    >>> import tempfile, pathlib
+    >>> app = Application(Settings(home=pathlib.Path(tempfile.mkdtemp())))
+    >>> list(app.store.jobs())
+    []
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.store = FolderStore(settings.home)
+        self._executors: dict[str, Executor] = {}
+
+    # ---- devices -------------------------------------------------------------------------------------------------
+
+    def device(
+        self,
+        name: str | None = None,
+        *,
+        lanes: Callable[[], Lane] | None = None,
+        recorder: Recorder | None = None,
+        threads: int | None = None,
+    ) -> QuantumDevice:
+        """Return a device as programs see it: it takes circuits of any front end and goes through a lane.
+
+        Raises:
+            UnknownName: nobody registered that name.
+            MissingExtra: its packages are not installed.
+        """
+        device = catalogue.create_device(name or self.settings.default_device, threads=threads)
+        return QuantumDevice(device, lanes=lanes, intake=read_circuit, recorder=recorder)
+
+    def local_context(self, options: RunOptions) -> Context:
+        """Return the context of a plain call: this process, no journal."""
+        self._refuse_unpriced(options)
+        names = self._device_names(options)
+        return Context.local(
+            devices={name: _opener(self.device, device, options.resources.cpus) for name, device in names.items()},
+            seed=options.seed,
+            inputs=options.input_data,
+        )
+
+    # ---- jobs ----------------------------------------------------------------------------------------------------
+
+    def call(self, program: ProgramDefinition, arguments: dict[str, Any]) -> Any:
+        """Run a program in this process, without a journal, and return what it returns."""
+        context = self.local_context(program.options)
+        return program.function(context, **program.decode_arguments(arguments))
+
+    def submit(self, program: ProgramDefinition, arguments: Mapping[str, Any]) -> JobFolder:
+        """Create a job and start its first attempt; everything that can be refused is refused before anything is written.
+
+        Raises:
+            UnknownName: no such device, executor or stage.
+            InvalidSetting: a budget without a device that has a price.
+            StorageFailed: the job's folder cannot be written; nothing is left behind.
+        """
+        options = program.options
+        self.check_options(options)
+        bundle = bundle_function(program.function, data_files=options.data_files)
+        executor = self.executor(options.executor or self.settings.default_executor)
+        job = JobSpec(
+            job_id=new_job_id(),
+            program=program.name,
+            entry_point=bundle.entry_point,
+            source_digest=bundle.digest,
+            parameters=dict(arguments),
+            devices=self._device_names(options),
+            executor=executor.name,
+            pipeline=options.pipeline,
+            seed=int.from_bytes(os.urandom(4), "big") if options.seed is None else options.seed,
+            budget_usd=None,
+            resources=options.resources,
+            input_data=options.input_data,
+            detach=options.detach,
+            created_at=time.time(),
+            versions=_versions(),
+        )
+        folder = self.store.create(job, bundle.files, _paths(options.input_data))
+        executor.submit(job, folder, 1)
+        return JobFolder(folder)
+
+    def resume(
+        self,
+        folder: JobFolder,
+        *,
+        force: bool = False,
+        from_scratch: bool = False,
+        accept_divergence: bool = False,
+        executor: str | None = None,
+        detach: bool | None = None,
+    ) -> None:
+        """Start another attempt of a job that is INTERRUPTED or FAILED, or, with `force`, CANCELLED.
+
+        Raises:
+            WrongState: the job is running, was completed, or somebody else resumes it at this moment.
+        """
+        status = self.status(folder)
+        allowed = (*RESUMABLE, JobState.CANCELLED) if force else RESUMABLE
+        if status.state not in allowed:
+            raise WrongState(_why_not_resumed(folder, status))
+        job = folder.spec()
+        if detach is not None:
+            job = replace(job, detach=detach)
+        runner = self.executor(executor or job.executor)
+        attempt = _new_attempt(folder, status.attempt)
+        write_json(
+            folder.attempt(attempt) / "options.json",
+            {"from_scratch": from_scratch, "accept_divergence": accept_divergence, "executor": runner.name, "detach": job.detach},
+        )
+        runner.submit(job, folder.path, attempt)
+
+    def folder(self, job_id: str) -> JobFolder:
+        """Return the folder of a job; the beginning of its id is enough."""
+        return JobFolder(self.store.folder(job_id))
+
+    def status(self, folder: JobFolder) -> JobStatus:
+        """Return where a job stands now; a job whose processes are gone is INTERRUPTED, whoever asks."""
+        return self.executor(folder.spec().executor).watch(folder.path)
+
+    def journal(self, folder: JobFolder) -> JournalView:
+        """Return what a job's journal holds: metrics, answers, engines, problems. Works while the job runs."""
+        return read_journal(folder.checkpoints)
+
+    def journal_tail(self, folder: JobFolder) -> JournalTail:
+        """Return a reader that gives the metrics that are new since it was last asked."""
+        return JournalTail(folder.checkpoints)
+
+    def cancel(self, folder: JobFolder) -> JobStatus:
+        """End a job for good; returns the state it is left in."""
+        return self.executor(folder.spec().executor).cancel(folder.path)
+
+    def suspend(self, folder: JobFolder) -> JobStatus:
+        """End a job's processes but keep it resumable; returns the state it is left in."""
+        return self.executor(folder.spec().executor).suspend(folder.path)
+
+    def executor(self, name: str) -> Executor:
+        """Return the executor of that name."""
+        if name not in self._executors:
+            self._executors[name] = catalogue.create_executor(name)
+        return self._executors[name]
+
+    # ---- checks --------------------------------------------------------------------------------------------------
+
+    def check_options(self, options: RunOptions) -> None:
+        """Refuse names that nobody registered and budgets that nothing can watch; starts nothing."""
+        self._refuse_unpriced(options)
+        self._device_names(options)
+        executor, known = options.executor or self.settings.default_executor, catalogue.names("executor")
+        if executor not in known:
+            raise UnknownName.among("executor", executor, known)
+
+    def _device_names(self, options: RunOptions) -> dict[str, str]:
+        names = {DEFAULT_DEVICE: options.device or self.settings.default_device, **options.devices}
+        for name in names.values():
+            catalogue.check_device_name(name)
+        return names
+
+    def _refuse_unpriced(self, options: RunOptions) -> None:
+        known = catalogue.names("stage") if options.pipeline else []
+        for stage in options.pipeline:
+            if stage not in known:
+                raise UnknownName.among("stage", stage, known)
+        if options.budget is not None:
+            devices = ", ".join(sorted(set(self._device_names(options).values())))
+            raise InvalidSetting(
+                f"no priced device: a budget of {options.budget.usd:g} USD has nothing to watch on {devices}; leave it out"
+            )
+
+
+@cache
+def application() -> Application:
+    """Return the application with the settings of this process's environment; made once."""
+    return Application(Settings.read())
+
+
+def job_context(folder: JobFolder, attempt: int, recorder: Recorder) -> Context:
+    """Return the context of a job's program: its devices go through the recorder's lanes."""
+    job = folder.spec()
+    app = application()
+
+    def opener(lanes: Callable[[], Lane], name: str) -> QuantumDevice:
+        return app.device(name, lanes=lanes, recorder=recorder, threads=job.resources.cpus)
+
+    return Context.of_job(folder=folder, job=job, attempt=attempt, recorder=recorder, open_device=opener)
+
+
+def attempt_options(folder: JobFolder, attempt: int) -> dict[str, Any]:
+    """Return how an attempt was asked for; the first one has no options."""
+    path = folder.attempt(attempt) / "options.json"
+    return dict(read_json(path)) if path.exists() else {}
+
+
+def _new_attempt(folder: JobFolder, latest: int) -> int:
+    """Reserve the next number: making its folder is what two resumes at once cannot both do."""
+    attempt = latest + 1
+    while True:
+        try:
+            folder.attempt(attempt).mkdir(parents=True)
+        except FileExistsError:
+            attempt += 1
+        else:
+            return attempt
+
+
+def _why_not_resumed(folder: JobFolder, status: JobStatus) -> str:
+    name = folder.path.name
+    if status.state is JobState.COMPLETED:
+        return f"job {name} is COMPLETED; its result is there (`qloom job show {name}`), run the program again for another"
+    if status.state is JobState.CANCELLED:
+        return f"job {name} was cancelled; resume it all the same with --force"
+    return f"job {name} is {status.state}, attempt {status.attempt} is alive; wait for it or cancel it first"
+
+
+def _opener(open_device: Callable[..., QuantumDevice], name: str, threads: int) -> Callable[..., QuantumDevice]:
+    return lambda lanes: open_device(name, lanes=lanes, threads=threads)
+
+
+def _versions() -> dict[str, str]:
+    return {"python": ".".join(map(str, sys.version_info[:3])), "qloom": __version__}
+
+
+def _paths(inputs: Mapping[str, str]) -> dict[str, Path]:
+    from pathlib import Path
+
+    return {name: Path(path) for name, path in inputs.items()}
+
+
+def interrupted(folder: JobFolder, status: JobStatus) -> JobInterrupted:
+    """Return the error that says why an interrupted job has no result, and how to go on."""
+    name = folder.path.name
+    return JobInterrupted(
+        f"job {name} is INTERRUPTED ({status.reason}): {status.error}; go on with `qloom job resume {name}`", reason=status.reason
+    )
+
+
+__all__ = ["Application", "application", "attempt_options", "interrupted", "job_context"]

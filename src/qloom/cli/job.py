@@ -1,0 +1,142 @@
+"""`qloom job`: what ran, what became of it, and how it goes on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qloom.api import jobs
+from qloom.app import application
+from qloom.cli.live import follow
+from qloom.cli.outcome import Outcome, finish
+from qloom.cli.output import Json, emit, error_document, moment, notes, people, table
+from qloom.errors import QloomError
+from qloom.report import write_report
+
+app = typer.Typer(help="Jobs: what ran, what became of it, and how it goes on.", no_args_is_help=True, rich_markup_mode=None)
+
+JobId = Annotated[str, typer.Argument(metavar="ID", help="A job's id, or the beginning of it.")]
+
+
+@app.command("list")
+def list_jobs(limit: Annotated[int | None, typer.Option(help="At most so many.")] = None, as_json: Json = False) -> None:
+    """List jobs, newest first."""
+    summaries = [job.summary() for job in jobs.jobs(limit=limit)]
+    if as_json:
+        emit(summaries)
+        return
+    rows = [(item["job_id"], item["program"], item["state"], moment(item["created_at"])) for item in summaries]
+    table("Jobs", ["id", "program", "state", "created"], rows)
+
+
+@app.command()
+def show(job_id: JobId, as_json: Json = False) -> None:
+    """Show one job: its state, inputs, attempts, quantum tasks and result."""
+    details = jobs.job(job_id).details()
+    if as_json:
+        emit(details)
+        return
+    rows = [(key, json.dumps(value) if isinstance(value, dict | list) else value) for key, value in details.items()]
+    table(f"Job {details['job_id']}", ["what", "value"], rows)
+
+
+@app.command()
+def logs(
+    job_id: JobId,
+    follow_it: Annotated[bool, typer.Option("--follow", "-f", help="Until the job ends.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Print the captured output, with time stamps."""
+    lines = jobs.job(job_id).logs(follow=follow_it)
+    if as_json:
+        emit(list(lines))
+        return
+    for line in lines:
+        print(line, flush=follow_it)
+
+
+@app.command()
+def metrics(job_id: JobId, as_json: Json = False) -> None:
+    """Print the metrics that the program logged."""
+    found = jobs.job(job_id).metrics()
+    if as_json:
+        emit(found)
+        return
+    rows = [
+        (item["name"], "-" if item["step"] is None else item["step"], f"{item['value']:.10g}", moment(item["timestamp"]))
+        for item in found
+    ]
+    table("Metrics", ["name", "step", "value", "time"], rows)
+
+
+@app.command()
+def resume(
+    job_id: JobId,
+    force: Annotated[bool, typer.Option("--force", help="Also a job that was cancelled.")] = False,
+    from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Forget what is recorded and begin anew.")] = False,
+    accept_divergence: Annotated[
+        bool, typer.Option("--accept-divergence", help="Forget it from the first question that differs.")
+    ] = False,
+    executor: Annotated[str | None, typer.Option(help="Go on somewhere else.")] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Start it and return.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Go on with a job that was interrupted or failed: what is recorded is replayed, nothing is paid for twice."""
+    job = jobs.job(job_id)
+    try:
+        job.resume(force=force, from_scratch=from_scratch, accept_divergence=accept_divergence, executor=executor, detach=detach)
+    except QloomError as error:
+        if not as_json:
+            raise
+        emit({"job_id": job.id, "state": str(job.state()), "result": None, "error": error_document(error)})
+        notes().print(f"error: {error}", style="red", markup=False)
+        return error.exit_code
+    if detach:
+        emit(Outcome.of(job, job.status()).document()) if as_json else print(job.id)
+        return 0
+    try:
+        status = follow(job, quiet=as_json)
+    except KeyboardInterrupt:
+        application().suspend(job.folder)
+        status = job.status()
+    return finish(job, status, as_json=as_json)
+
+
+@app.command()
+def cancel(job_id: JobId, as_json: Json = False) -> None:
+    """End a job for good, its whole process group."""
+    _tell_state(job_id, jobs.job(job_id).cancel(), as_json=as_json)
+
+
+@app.command()
+def suspend(job_id: JobId, as_json: Json = False) -> None:
+    """End a job's processes but keep it resumable."""
+    job = jobs.job(job_id)
+    application().suspend(job.folder)
+    _tell_state(job_id, job.state(), as_json=as_json)
+
+
+@app.command()
+def report(
+    job_id: JobId,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file.")] = Path("report.html"),
+    as_json: Json = False,
+) -> None:
+    """Write a job's report: one HTML file that needs nothing else."""
+    job = jobs.job(job_id)
+    write_report(job, output)
+    if as_json:
+        emit({"job_id": job.id, "report": str(output)})
+    else:
+        people().print(f"wrote {output}", markup=False)
+
+
+def _tell_state(job_id: str, state: str, *, as_json: bool) -> None:
+    job = jobs.job(job_id)
+    if as_json:
+        emit({"job_id": job.id, "state": str(state)})
+    else:
+        people().print(f"job {job.id} is {state}", markup=False)

@@ -1,0 +1,161 @@
+"""`qloom run`: a program from a file, as a job."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from qloom.api.jobs import Job
+from qloom.api.programs import Program
+from qloom.app import application
+from qloom.cli.live import follow
+from qloom.cli.outcome import Outcome, finish
+from qloom.cli.output import Json, emit, error_document, notes, table
+from qloom.errors import InvalidParameters, InvalidSetting, Misuse, QloomError
+from qloom.jobspecs import Budget, Resources
+from qloom.programs.shipping import bundle_function, find_programs, load_program
+
+Target = Annotated[
+    str, typer.Argument(metavar="FILE[:NAME]", help="A Python file, and the program in it where there are several.")
+]
+Parameter = Annotated[
+    list[str] | None, typer.Option("-p", "--parameter", metavar="KEY=VALUE", help="An argument of the program.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add `run` to the command line."""
+    app.command()(run)
+
+
+def run(
+    target: Target,
+    parameter: Parameter = None,
+    device: Annotated[list[str] | None, typer.Option(help="Device that ctx.device is; NAME=DEVICE for one of several.")] = None,
+    executor: Annotated[str | None, typer.Option(help="Where the classical part runs.")] = None,
+    pipeline: Annotated[str | None, typer.Option(help="Stages round the device, innermost first, comma-separated.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Decides every random number of the job.")] = None,
+    budget_usd: Annotated[float | None, typer.Option(help="A hard wall on what the job may spend.")] = None,
+    cpus: Annotated[int | None, typer.Option(help="Cores the job may use.")] = None,
+    memory_mb: Annotated[int | None, typer.Option(help="Memory of all its processes together, MiB.")] = None,
+    wall_time_s: Annotated[float | None, typer.Option(help="Seconds it may run.")] = None,
+    processes: Annotated[int | None, typer.Option(help="Processes it may have at one time.")] = None,
+    input_data: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=PATH", help="A file or folder copied in as an input channel.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write an HTML report here when the job has ended.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything and list what would be shipped; start nothing.")
+    ] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Start it, print its id and return; it goes on when the terminal closes.")
+    ] = False,
+    as_json: Json = False,
+) -> int:
+    """Run a program as a job, show its progress, and print its result."""
+    limits = _said(cpus=cpus, memory_mb=memory_mb, wall_time_s=wall_time_s, processes=processes)
+    try:
+        program = _load(target)
+        said = _said(
+            executor=executor,
+            pipeline=None if pipeline is None else tuple(part.strip() for part in pipeline.split(",") if part.strip()),
+            seed=seed,
+            budget=None if budget_usd is None else Budget(usd=budget_usd),
+            resources=_merged(program.options.resources, limits) if limits else None,
+            input_data=_pairs(input_data, "--input-data") if input_data else None,
+            detach=detach or None,
+        )
+        program = program.with_options(**said, **_device_options(program, device or []))
+        arguments = program.parse_arguments(_pairs(parameter or [], "-p"))
+        if dry_run:
+            return _dry_run(program, arguments, as_json=as_json)
+        job = program.submit(**program.decode_arguments(arguments))
+    except QloomError as error:
+        if not as_json:
+            raise
+        emit({"job_id": None, "state": None, "result": None, "error": error_document(error)})
+        notes().print(f"error: {error}", style="red", markup=False)
+        return error.exit_code
+    return _watch(job, detach=detach, as_json=as_json, report=report)
+
+
+def _watch(job: Job, *, detach: bool, as_json: bool, report: Path | None) -> int:
+    if detach:
+        if as_json:
+            emit(Outcome.of(job, job.status()).document())
+        else:
+            print(job.id)
+        return 0
+    if not as_json:
+        notes().print(f"job {job.id}", style="dim")
+    try:
+        status = follow(job, quiet=as_json)
+    except KeyboardInterrupt:
+        application().suspend(job.folder)
+        status = job.status()
+    return finish(job, status, as_json=as_json, report=report)
+
+
+def _load(target: str) -> Program:
+    text, _, name = target.partition(":")
+    path = Path(text)
+    if not path.is_file():
+        raise Misuse(f"{text!r} is no file; give a Python file, as in `qloom run vqe.py`")
+    names = find_programs(path)
+    loaded = load_program(path, name or None, names)
+    if not isinstance(loaded, Program):
+        raise Misuse(f"{name or path.name} is no program; put @qloom.program above the function")
+    return loaded
+
+
+def _device_options(program: Program, texts: list[str]) -> dict[str, Any]:
+    """`--device sim` is the default device; `--device qpu=sim:engine=qulacs` one of several by its name in the program."""
+    named = [text for text in texts if "=" in text.partition(":")[0]]
+    plain = [text for text in texts if text not in named]
+    if len(plain) > 1:
+        raise InvalidSetting(f"--device was given {len(plain)} default devices: {', '.join(plain)}; name the others NAME=DEVICE")
+    options: dict[str, Any] = {"device": plain[0]} if plain else {}
+    return options | ({"devices": {**program.options.devices, **_pairs(named, "--device")}} if named else {})
+
+
+def _said(**options: Any) -> dict[str, Any]:
+    """Only what was said on the command line; the program's own options stand for the rest."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _merged(resources: Resources, said: dict[str, Any]) -> Resources:
+    return Resources.from_json(asdict(resources) | said)
+
+
+def _pairs(texts: list[str], option: str) -> dict[str, str]:
+    pairs = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            kind = InvalidParameters if option == "-p" else InvalidSetting
+            raise kind(f"{option} takes KEY=VALUE, got {text!r}")
+        pairs[name] = value
+    return pairs
+
+
+def _dry_run(program: Program, arguments: dict[str, Any], *, as_json: bool) -> int:
+    bundle = bundle_function(program.function, data_files=program.options.data_files)
+    application().check_options(program.options)
+    document = {
+        "program": program.name,
+        "parameters": arguments,
+        "entry_point": bundle.entry_point,
+        "files": {name: len(content) for name, content in sorted(bundle.files.items())},
+        "digest": bundle.digest,
+        "packages": list(bundle.third_party),
+    }
+    if as_json:
+        emit(document)
+        return 0
+    table(f"{program.name} would ship", ["file", "bytes"], document["files"].items())  # type: ignore[attr-defined]
+    print(f"packages it imports: {', '.join(bundle.third_party) or 'none'}")
+    print(f"parameters: {arguments}")
+    return 0

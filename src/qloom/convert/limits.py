@@ -1,0 +1,4 @@
+"""How large a circuit a text may unroll to: a few words, `qubit[1000000000] q; h q;`, must not fill the memory."""
+
+MAX_QUBITS = 100_000
+MAX_INSTRUCTIONS = 1_000_000

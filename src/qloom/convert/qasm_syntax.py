@@ -1,0 +1,109 @@
+"""OpenQASM text to the syntax tree of the package `openqasm3`, with errors that say where. Loaded only when it is needed."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NoReturn
+
+from openqasm3 import ast
+from openqasm3.parser import (
+    CommonTokenStream,
+    ErrorListener,
+    InputStream,
+    QASM3ParsingError,
+    QASMNodeVisitor,
+    qasm3Lexer,
+    qasm3Parser,
+    span,
+)
+
+from qloom.errors import InvalidCircuit
+
+_VERSIONS = {"2.0": 2, "3": 3, "3.0": 3, "3.1": 3}
+_PLACE = re.compile(r"L(\d+):C(\d+): (.*)", re.DOTALL)
+_MISSING = re.compile(r"missing ('.*?') at")
+# What OpenQASM 2 has as words of its own; every other keyword is a free name there.
+_KEYWORDS_2 = {"OPENQASM", "include", "qreg", "creg", "gate", "measure", "reset", "barrier", "if"}
+_WORD = re.compile(r"[A-Za-z]\w*")
+
+
+def parse(text: str) -> tuple[Any, int]:
+    """Return the program's tree and the version of the language, 2 or 3; 3 where the text does not say.
+
+    Raises:
+        InvalidCircuit: text that is no OpenQASM, with line and column.
+    """
+    lexer = qasm3Lexer(InputStream(text))
+    stream = CommonTokenStream(lexer)
+    parser = qasm3Parser(stream)
+    for part in (lexer, parser):
+        part.removeErrorListeners()
+        part.addErrorListener(_Refusal())
+    try:
+        stream.fill()
+        if not any(token.channel == 0 and token.text != "<EOF>" for token in stream.tokens):
+            raise InvalidCircuit("the text holds no statement", line=1, column=1)
+        version = _version(stream.tokens)
+        if version == 2:
+            _as_version_2(stream.tokens)
+        return _Visitor().visitProgram(parser.program()), version
+    except QASM3ParsingError as error:
+        found = _PLACE.match(str(error))
+        line, column, message = (int(found[1]), int(found[2]), found[3]) if found else (1, 0, str(error))
+        raise InvalidCircuit(message, line=line, column=column + 1) from error
+    except RecursionError as error:
+        raise InvalidCircuit("the text is nested too deeply to be read", line=1, column=1) from error
+
+
+class _Refusal(ErrorListener):
+    """Turns the first error that the lexer or the parser meets into ours."""
+
+    def syntaxError(  # noqa: N802  antlr4's name
+        self,
+        recognizer: object,
+        offending_symbol: Any,
+        line: int,
+        column: int,
+        message: str,
+        error: object,
+    ) -> NoReturn:
+        if offending_symbol is None:
+            said = message.removeprefix("token recognition error at: ") + " is no part of OpenQASM"
+        else:
+            what = "the end of the text" if offending_symbol.text == "<EOF>" else repr(offending_symbol.text)
+            missing = _MISSING.match(message)
+            said = f"{missing[1]} is missing before {what}" if missing else f"{what} cannot stand here"
+        raise InvalidCircuit(said, line=line, column=column + 1)
+
+
+class _Visitor(QASMNodeVisitor):
+    """Lets pragmas stand inside a box: Braket writes noise there. The reader refuses them elsewhere."""
+
+    @span  # type: ignore[untyped-decorator]
+    def visitPragma(self, ctx: Any) -> Any:  # noqa: N802  the base class's name
+        content = ctx.RemainingLineContent()
+        return ast.Pragma(command=content.getText() if content else "")
+
+
+def _version(tokens: list[Any]) -> int:
+    for token in tokens:
+        if token.type == qasm3Lexer.VersionSpecifier:
+            if token.text not in _VERSIONS:
+                raise InvalidCircuit(
+                    f"OpenQASM {token.text} is not known here; 2.0, 3.0 and 3.1 are", line=token.line, column=token.column + 1
+                )
+            return _VERSIONS[token.text]
+    return 3
+
+
+def _as_version_2(tokens: list[Any]) -> None:
+    """Let version 2's tokens mean what they mean there: `^` is the power, most keywords of version 3 are names."""
+    for token in tokens:
+        if token.type == qasm3Lexer.CARET:
+            token.type, token.text = qasm3Lexer.DOUBLE_ASTERISK, "**"
+        elif token.text == "opaque":
+            raise InvalidCircuit(
+                "an opaque gate ('opaque') has no definition that a circuit could hold", line=token.line, column=token.column + 1
+            )
+        elif token.channel == 0 and _WORD.fullmatch(token.text) and token.text not in _KEYWORDS_2:
+            token.type = qasm3Lexer.Identifier

@@ -1,0 +1,232 @@
+"""Qiskit circuits, by a walk of the live object; Qiskit itself is never imported here."""
+
+from __future__ import annotations
+
+from functools import cache
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from qloom.circuits import Circuit, Expression, Instruction
+from qloom.circuits.algebra import controlled, inverse_sequence, power
+from qloom.circuits.circuit import DELAY_UNITS
+from qloom.circuits.expressions import NAME, number
+from qloom.circuits.gates import GATES
+from qloom.convert.calls import Meaning
+from qloom.convert.dialects import meanings
+from qloom.convert.formulas import FUNCTIONS_QISKIT, Formulas, NotAFormula
+from qloom.convert.limits import MAX_INSTRUCTIONS
+from qloom.errors import InvalidCircuit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from qloom.circuits import Angle
+
+_MAX_NESTING = 50
+_CONTROL_FLOW = frozenset({"if_else", "while_loop", "for_loop", "switch_case", "break_loop", "continue_loop", "box", "store"})
+_STANDARD_MODULE = "qiskit.circuit.library.standard_gates"
+_PROBES = (0.7310585, 0.3183098, 0.8414709, 0.2360679, 0.9287421)
+_TOLERANCE = 1e-9
+
+
+def is_qiskit(source: object) -> bool:
+    """Return whether the object is a Qiskit circuit; Qiskit is not imported to find out.
+
+    >>> is_qiskit("OPENQASM 3.0;")
+    False
+    """
+    return any(
+        base.__name__ == "QuantumCircuit" and base.__module__.partition(".")[0] == "qiskit" for base in type(source).__mro__
+    )
+
+
+def from_qiskit(circuit: Any) -> Circuit:
+    """Return a Qiskit `QuantumCircuit` as a `Circuit`.
+
+    Qubit i is `circuit.qubits[i]`, classical bit i is `circuit.clbits[i]`, and parameters stand in the order of
+    `circuit.parameters`. Gates that the circuit form lacks are opened by their definitions; a global phase becomes a `gphase`.
+
+    Raises:
+        InvalidCircuit: not a Qiskit circuit, or an instruction, an angle or a name that the circuit form cannot hold.
+    """
+    if not is_qiskit(circuit):
+        raise InvalidCircuit(f"a {type(circuit).__name__} is no Qiskit QuantumCircuit")
+    names = tuple(parameter.name for parameter in circuit.parameters)
+    for name in names:
+        if not NAME.fullmatch(name):
+            raise InvalidCircuit(
+                f"the Qiskit parameter {name!r} needs a name of letters, digits and _, such as 'theta' or 'theta[0]';"
+                " rename it, for example with circuit.assign_parameters({old: Parameter('new')})"
+            )
+    walk = _Walk(names)
+    walk.circuit(circuit, range(circuit.num_qubits), range(circuit.num_clbits))
+    return Circuit.trusted(circuit.num_qubits, tuple(walk.steps), circuit.num_clbits, names, circuit.name or "")
+
+
+@cache
+def _standard_gates() -> Mapping[str, Meaning]:
+    """Return the meaning of Qiskit's standard gates by their names there, as far as the circuit form has them."""
+    known = meanings()
+    found = {name: known[name] for name in GATES if name != "gphase"}
+    found |= {name: known[name] for name in ("u1", "u2", "u3", "cu1", "cu3", "dcx", "rccx")}
+    return found | {"global_phase": known["gphase"], "mcx": known["c3x"], "c3sx": known["c3sqrtx"], "rcccx": known["rc3x"]}
+
+
+class _Walk:
+    """One circuit, its definitions opened, on its way to a list of instructions."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.steps: list[Instruction] = []
+        self.formulas = Formulas({name: ("parameter", name) for name in names}, FUNCTIONS_QISKIT, whole_numbers=False)
+        self.seen: dict[str, Expression] = {}
+        self.nesting = 0
+
+    def circuit(self, circuit: Any, qubits: Sequence[int], clbits: Sequence[int]) -> None:
+        """Add a circuit's instructions, its qubits and bits placed on these."""
+        place = dict(zip(circuit.qubits, qubits, strict=True))
+        bits = dict(zip(circuit.clbits, clbits, strict=True))
+        phase = circuit.global_phase
+        if not isinstance(phase, float | int) or phase:
+            self.steps.append(Instruction("gphase", (), (self.angle(phase),)))
+        standard, append, new = _standard_gates(), self.steps.append, tuple.__new__
+        for instruction in circuit.data:
+            meaning = standard.get(instruction.name)
+            on = tuple([place[qubit] for qubit in instruction.qubits])
+            if meaning is None or not instruction.is_standard_gate():
+                self.other(instruction.operation, on, tuple(bits[bit] for bit in instruction.clbits))
+                continue
+            given = instruction.params
+            angles = tuple([self.angle(value) for value in given]) if given else ()
+            if meaning.name:
+                append(new(Instruction, (meaning.name, on, angles, (), meaning.controls, "", ())))
+            else:
+                self.steps.extend(meaning.apply(angles, on))
+        if len(self.steps) > MAX_INSTRUCTIONS:
+            raise InvalidCircuit(f"the circuit unrolls into more than the limit of {MAX_INSTRUCTIONS} instructions")
+
+    # ---- angles --------------------------------------------------------------------------------------------------
+
+    def angle(self, value: Any) -> Angle:
+        """Return a number or formula; the text that Qiskit writes for an expression is read once and compared with it."""
+        if type(value) is float and isfinite(value):
+            return value
+        parameters = getattr(value, "parameters", None)
+        if not parameters:
+            return number(value)
+        text = str(value)
+        found = self.seen.get(text)
+        if found is None:
+            found = self.seen[text] = self._formula(value, text, sorted(parameters, key=lambda parameter: str(parameter.name)))
+        return found
+
+    def _formula(self, value: Any, text: str, parameters: list[Any]) -> Expression:
+        try:
+            read = self.formulas.value(text)
+        except NotAFormula as error:
+            raise InvalidCircuit(f"the angle {text!r} of the Qiskit circuit is no formula that the circuit form holds") from error
+        expression = Expression(read if isinstance(read, tuple) else ("number", float(read)))
+        probes = [_PROBES[index % len(_PROBES)] / (1 + index // len(_PROBES)) for index in range(len(parameters))]
+        ours = expression.evaluate({parameter.name: probe for parameter, probe in zip(parameters, probes, strict=True)})
+        theirs = float(value.bind(dict(zip(parameters, probes, strict=True))))
+        if abs(ours - theirs) > _TOLERANCE * max(1.0, abs(theirs)):
+            raise InvalidCircuit(
+                f"the angle {text!r} of the Qiskit circuit reads otherwise than it is worked out ({ours} for {theirs})"
+            )
+        return expression
+
+    # ---- everything but standard gates ---------------------------------------------------------------------------
+
+    def other(self, operation: Any, qubits: tuple[int, ...], clbits: tuple[int, ...]) -> None:
+        """Add what an operation does that is no plain standard gate."""
+        name = operation.name
+        kind = type(operation).__name__
+        if name in _CONTROL_FLOW:
+            raise InvalidCircuit(f"classical control flow ({name!r}) is not held by the circuit form yet")
+        if name == "measure":
+            self.steps.append(Instruction("measure", qubits, (), clbits))
+        elif name == "barrier":
+            self.steps += [Instruction("barrier", qubits)] if qubits else []
+        elif name == "reset":
+            self.steps.append(Instruction("reset", qubits))
+        elif name == "delay":
+            self._delay(operation, qubits)
+        elif kind == "AnnotatedOperation":
+            self._annotated(operation, qubits)
+        elif self._is_controlled(operation):
+            self._controlled(operation, qubits)
+        else:
+            self._opened(operation, qubits, clbits)
+
+    def _delay(self, operation: Any, qubits: tuple[int, ...]) -> None:
+        duration, unit = operation.params[0], operation.unit
+        if unit == "ps":
+            duration, unit = duration * 1e-3, "ns"
+        if unit not in DELAY_UNITS:
+            raise InvalidCircuit(f"a delay of unit {unit!r} is not held by the circuit form; {', '.join(DELAY_UNITS)} are")
+        self.steps.append(Instruction("delay", qubits, (self.angle(duration),), unit=unit))
+
+    def _opened(self, operation: Any, qubits: tuple[int, ...], clbits: tuple[int, ...]) -> None:
+        definition = getattr(operation, "definition", None)
+        if definition is None:
+            raise InvalidCircuit(
+                f"the Qiskit instruction {operation.name!r} is not held by the circuit form, and has no definition to open"
+            )
+        self.nesting += 1
+        if self.nesting > _MAX_NESTING:
+            raise InvalidCircuit(f"the definition of {operation.name!r} is nested more than {_MAX_NESTING} deep")
+        self.circuit(definition, qubits, clbits)
+        self.nesting -= 1
+
+    def _alone(self, operation: Any) -> tuple[Instruction, ...]:
+        """Return what an operation does on qubits 0, 1, ... of its own."""
+        outer, self.steps = self.steps, []
+        qubits = tuple(range(operation.num_qubits))
+        meaning = _standard_gates().get(operation.name)
+        if meaning is not None and type(operation).__module__.startswith(_STANDARD_MODULE) and not _is_open(operation):
+            self.steps += meaning.apply(tuple(self.angle(value) for value in operation.params), qubits)
+        else:
+            self.other(operation, qubits, ())
+        alone, self.steps = tuple(self.steps), outer
+        return alone
+
+    @staticmethod
+    def _is_controlled(operation: Any) -> bool:
+        base = getattr(operation, "base_gate", None)
+        controls = getattr(operation, "num_ctrl_qubits", None)
+        # Some multi-controlled gates bring helper qubits: those are opened by their definition.
+        return base is not None and controls is not None and operation.num_qubits == controls + base.num_qubits
+
+    def _controlled(self, operation: Any, qubits: tuple[int, ...]) -> None:
+        count = operation.num_ctrl_qubits
+        self._add_controlled(self._alone(operation.base_gate), count, operation.ctrl_state, qubits)
+
+    def _add_controlled(self, steps: Sequence[Instruction], count: int, state: int | None, qubits: tuple[int, ...]) -> None:
+        controls, targets = qubits[:count], qubits[count:]
+        wanted = (1 << count) - 1 if state is None else state
+        # Bit i of Qiskit's ctrl_state belongs to control i.
+        flips = [Instruction("x", (qubit,)) for index, qubit in enumerate(controls) if not wanted >> index & 1]
+        placed = [step._replace(qubits=tuple(targets[qubit] for qubit in step.qubits)) for step in steps]
+        self.steps += [*flips, *(controlled(step, controls) for step in placed), *flips]
+
+    def _annotated(self, operation: Any, qubits: tuple[int, ...]) -> None:
+        steps, size = self._alone(operation.base_op), operation.base_op.num_qubits
+        for modifier in operation.modifiers:
+            kind = type(modifier).__name__
+            if kind == "InverseModifier":
+                steps = inverse_sequence(steps)
+            elif kind == "PowerModifier":
+                steps = power(steps, modifier.power)
+            else:
+                outer, self.steps = self.steps, []
+                self._add_controlled(
+                    steps, modifier.num_ctrl_qubits, modifier.ctrl_state, tuple(range(size + modifier.num_ctrl_qubits))
+                )
+                steps, self.steps = tuple(self.steps), outer
+                size += modifier.num_ctrl_qubits
+        self.steps += [step._replace(qubits=tuple(qubits[qubit] for qubit in step.qubits)) for step in steps]
+
+
+def _is_open(operation: Any) -> bool:
+    """Return whether a controlled gate acts on another state of its controls than all ones."""
+    controls = getattr(operation, "num_ctrl_qubits", 0)
+    return bool(controls) and operation.ctrl_state != (1 << controls) - 1

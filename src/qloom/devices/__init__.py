@@ -1,0 +1,1 @@
+"""Devices that run quantum tasks in this process; `sim` is the state-vector simulator."""

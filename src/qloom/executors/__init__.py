@@ -1,0 +1,1 @@
+"""Where the classical part of jobs runs. `local`: child processes on this machine."""

@@ -1,0 +1,270 @@
+"""Jobs as child processes of this machine, each under a supervisor of its own (`executors/local_supervisor.py`)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qloom.errors import CorruptRecord, Rejected, StorageFailed, TimedOut, UnknownName, WrongState
+from qloom.executors.handover import CANCEL, LEASE, SUBMITTER, SUPERVISES, SUSPEND, without_internals
+from qloom.jobspecs import JobState, JobStatus
+from qloom.kit import processes
+from qloom.kit.control_groups import ControlGroup
+from qloom.kit.files import read_json, write_atomically
+from qloom.kit.job_folder import JobFolder, Lease
+from qloom.kit.waiting import pauses, sleep_or_exit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qloom.jobspecs import JobSpec
+
+FORCE_AFTER_S = 3.0
+"""A supervisor that has not ended its job by then does not work: it is killed, and with it the program."""
+START_S = 2.0
+"""How long `find` waits for a supervisor that is starting to say its number."""
+_LEASE_DESCRIPTOR = 3
+
+
+@dataclass(frozen=True, slots=True)
+class LocalHandle:
+    """One attempt: `id` is the process id of its supervisor.
+
+    >>> LocalHandle("4711").id
+    '4711'
+    """
+
+    id: str
+
+
+def supervisor_command(folder: Path, attempt: int) -> list[str]:
+    """Return the command line that starts the supervisor of one attempt.
+
+    >>> from pathlib import Path
+    >>> supervisor_command(Path("/jobs/x"), 2)[1:]
+    ['-P', '-m', 'qloom.entry', 'supervise', '/jobs/x', '2']
+    """
+    return [sys.executable, "-P", "-m", "qloom.entry", "supervise", str(folder), str(attempt)]
+
+
+def create(**options: object) -> LocalExecutor:
+    """Jobs run as child processes of this machine.
+
+    Raises:
+        UnknownName: an option; there are none.
+
+    >>> create().name
+    'local'
+    """
+    for name in options:
+        raise UnknownName.among("option of the local executor", name, [])
+    return LocalExecutor()
+
+
+class LocalExecutor:
+    """Runs attempts as child processes; fills `contracts.Executor`.
+
+    Args:
+        supervisor_command: (folder, attempt) -> the command line that starts a supervisor.
+
+    >>> LocalExecutor().name
+    'local'
+    """
+
+    name = "local"
+
+    def __init__(self, supervisor_command: Callable[[Path, int], list[str]] = supervisor_command) -> None:
+        self._supervisor_command = supervisor_command
+
+    # ---- the contract ------------------------------------------------------------------------------------------------
+
+    def submit(self, job: JobSpec, folder: Path, attempt: int) -> LocalHandle:
+        _reap()
+        place = JobFolder(folder)
+        if known := self.find(folder, attempt):
+            return known
+        with Lease.take(place) as lease:
+            before = place.recorded_status()
+            if before.attempt > attempt:
+                raise WrongState(f"job {folder.name} is at attempt {before.attempt} already; attempt {attempt} comes too late")
+            if attempt > 1:
+                _end_strays(place, before)
+            place.write_status(JobStatus(state=JobState.QUEUED, attempt=attempt), durable=False)
+            try:
+                pid = self._spawn(job, place, attempt, lease)
+            except (OSError, StorageFailed) as error:
+                place.write_status(before)
+                raise Rejected(f"job {folder.name}: its supervisor cannot start: {error}; nothing was submitted") from error
+        _SUPERVISORS.add(pid)
+        return LocalHandle(str(pid))
+
+    def watch(self, folder: Path) -> JobStatus:
+        _reap()
+        place = JobFolder(folder)
+        status = place.recorded_status()
+        if not status.state.alive:
+            return status
+        status = place.status()
+        if status.state.ended:
+            _end_strays(place, status)
+        return status
+
+    def cancel(self, folder: Path, *, timeout_s: float = 10.0) -> JobStatus:
+        status = self._end(JobFolder(folder), CANCEL, timeout_s)
+        while status.state in (JobState.CREATED, JobState.INTERRUPTED):  # no process: whoever has the lease writes
+            status = self._cancel_dead(JobFolder(folder)) or self._end(JobFolder(folder), CANCEL, timeout_s)
+        return status
+
+    def suspend(self, folder: Path, *, timeout_s: float = 10.0) -> JobStatus:
+        return self._end(JobFolder(folder), SUSPEND, timeout_s)
+
+    def find(self, folder: Path, attempt: int) -> LocalHandle | None:
+        place = JobFolder(folder)
+        status = place.recorded_status()
+        if status.attempt < attempt or not place.supervisor_log(attempt).exists():
+            return None
+        if status.attempt == attempt and status.pid is None:
+            status = self._once_started(place, attempt)
+        if status.attempt == attempt:
+            return LocalHandle(str(status.pid)) if status.pid is not None else None
+        return LocalHandle(str(_noted_processes(place, attempt).get("supervisor", "")))
+
+    # ---- starting ----------------------------------------------------------------------------------------------------
+
+    def _spawn(self, job: JobSpec, place: JobFolder, attempt: int, lease: Lease) -> int:
+        """Start the supervisor in a session of its own, so that the terminal's signals do not reach it."""
+        place.attempt(attempt).mkdir(parents=True, exist_ok=True)
+        command = self._supervisor_command(place.path, attempt)
+        environment = without_internals(os.environ) | {
+            processes.MARKER: job.job_id,
+            SUPERVISES: job.job_id,
+            LEASE: str(_LEASE_DESCRIPTOR),
+        }
+        if not job.detach:
+            environment[SUBMITTER] = f"{os.getpid()}:{processes.start_time(os.getpid())}"
+        log = os.open(place.supervisor_log(attempt), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        try:
+            return os.posix_spawnp(
+                command[0],
+                command,
+                environment,
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, log, 1),
+                    (os.POSIX_SPAWN_DUP2, log, 2),
+                    (os.POSIX_SPAWN_DUP2, lease.descriptor, _LEASE_DESCRIPTOR),  # last: it may overwrite `log`
+                ],
+                setsid=True,
+                setsigmask=(),
+                setsigdef=_DEFAULT_SIGNALS,
+            )
+        except OSError:
+            place.supervisor_log(attempt).unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(log)
+
+    def _once_started(self, place: JobFolder, attempt: int) -> JobStatus:
+        """Return the status once the supervisor wrote its number, or when it is clear that it will not."""
+        status = place.recorded_status()
+        with suppress(TimedOut):
+            for pause_s in pauses("the supervisor's start", START_S):
+                status = place.status()
+                if status.pid is not None or status.attempt != attempt or status.state is not JobState.QUEUED:
+                    break
+                time.sleep(pause_s)
+        return status
+
+    # ---- ending ------------------------------------------------------------------------------------------------------
+
+    def _end(self, place: JobFolder, wish: str, timeout_s: float) -> JobStatus:
+        """Ask the supervisor to end the job, and wait until it has; kill one that does not work."""
+        status = self.watch(place.path)
+        if not status.state.alive:
+            return status
+        write_atomically(place.request_file(wish), str(status.attempt).encode(), durable=False)
+        asked, forced = False, False
+        begun = time.monotonic()
+        for pause_s in pauses(f"job {place.path.name}", timeout_s):
+            status = self.watch(place.path)
+            if not status.state.alive:
+                break
+            if status.pid is not None and not asked:
+                asked = _signal_supervisor(place, status, signal.SIGUSR1)
+            if not forced and time.monotonic() - begun > FORCE_AFTER_S:
+                forced = status.pid is not None and _signal_supervisor(place, status, signal.SIGKILL)
+            sleep_or_exit(status.pid, pause_s)
+        return status
+
+    def _cancel_dead(self, place: JobFolder) -> JobStatus | None:
+        """Cancel a job that has no process; None where somebody has just resumed it."""
+        try:
+            lease = Lease.take(place)
+        except WrongState:
+            return None
+        with lease:
+            status = place.recorded_status()
+            if status.state in (JobState.CREATED, JobState.INTERRUPTED):
+                _end_strays(place, status)
+                status = replace(status, state=JobState.CANCELLED, reason="", error="cancelled; it had no process")
+                place.write_status(status)
+        return status
+
+
+_DEFAULT_SIGNALS = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGCHLD,
+    signal.SIGPIPE,
+    signal.SIGXFSZ,
+)
+"""Signals that start out as they are made: a caller under nohup, or a shell's background job, ignores some."""
+
+
+_SUPERVISORS: set[int] = set()
+"""Children of this process, whichever executor started them, that nobody has collected yet."""
+
+
+def _reap() -> None:
+    """Collect supervisors that have ended, so that no zombie of ours stays."""
+    for pid in tuple(_SUPERVISORS):
+        try:
+            ended = os.waitpid(pid, os.WNOHANG)[0] == pid
+        except ChildProcessError:
+            ended = True  # somebody else collected it, or we are a fork of who started it
+        if ended:
+            _SUPERVISORS.discard(pid)
+
+
+def _signal_supervisor(place: JobFolder, status: JobStatus, number: int) -> bool:
+    if status.pid is None or status.host != os.uname().nodename:
+        return False
+    return processes.send_where(status.pid, f"{SUPERVISES}={place.path.name}", number)
+
+
+def _end_strays(place: JobFolder, status: JobStatus) -> None:
+    """End what an attempt left behind when its supervisor was killed: the kernel ends the program itself, not its forks."""
+    if status.host and status.host != os.uname().nodename:
+        return
+    job_id, attempt = place.path.name, status.attempt
+    noted = _noted_processes(place, attempt).get("control_group")
+    for group in ControlGroup.existing(f"{job_id}-{attempt}", Path(str(noted)) if noted else None):
+        processes.end_tree(group.pids, grace_s=0)
+        group.remove()
+    processes.end_strays(job_id)
+
+
+def _noted_processes(place: JobFolder, attempt: int) -> dict[str, object]:
+    try:
+        document = read_json(place.processes_file(attempt))
+    except (OSError, CorruptRecord):
+        return {}
+    return document if isinstance(document, dict) else {}

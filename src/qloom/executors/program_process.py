@@ -1,0 +1,153 @@
+"""Starting the program of a job: its environment, its own session, its pipes, the limits it starts with."""
+
+from __future__ import annotations
+
+import atexit
+import io
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+from qloom.executors.handover import without_internals
+from qloom.kit.braket_environment import braket_environment
+from qloom.kit.processes import apply_limits, close_all_but, die_with_parent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from qloom.jobspecs import JobSpec, Resources
+    from qloom.kit.job_folder import JobFolder
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+CANNOT_START = 127
+"""Exit code of a program that could not be started, as a shell's."""
+
+
+def program_environment(job: JobSpec, folder: JobFolder, attempt: int, inherited: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a job's program: what the supervisor has, and the variables of Braket's contract.
+
+    Numerical libraries are told to use `resources.cpus` threads, and Python to show what is printed at once, unless the
+    caller set their variables himself.
+    """
+    defaults = {"PYTHONUNBUFFERED": "1"} | dict.fromkeys(_THREADS, str(job.resources.cpus))
+    return defaults | without_internals(inherited) | braket_environment(job, folder, attempt, inherited)
+
+
+class Program:
+    """A started program.
+
+    Attributes:
+        pid: its process, which leads a session and a process group of its own.
+        pipes: descriptor -> `out` or `err`, not blocking.
+    """
+
+    def __init__(self, pid: int, out: int, err: int) -> None:
+        self.pid = pid
+        self.pipes = {out: "out", err: "err"}
+
+
+def start_program(
+    command: Sequence[str] | Callable[[], int], environment: Mapping[str, str], where: Path, resources: Resources
+) -> Program:
+    """Start a program in a session of its own, in the folder `where`, with its output in pipes.
+
+    It dies with the caller, whatever kills that. A command that cannot be started says so on its standard error and
+    exits 127. The caller must have no threads: what runs between fork and exec is Python.
+
+    Raises:
+        OSError: no process or pipe could be made.
+    """
+    out_read, out_write = os.pipe()
+    err_read, err_write = os.pipe()
+    supervisor = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        _become_program(command, environment, where, resources, (out_write, err_write), supervisor)
+    os.close(out_write)
+    os.close(err_write)
+    for descriptor in (out_read, err_read):
+        os.set_blocking(descriptor, False)
+    return Program(pid, out_read, err_read)
+
+
+def _become_program(
+    command: Sequence[str] | Callable[[], int],
+    environment: Mapping[str, str],
+    where: Path,
+    resources: Resources,
+    pipes: tuple[int, int],
+    supervisor: int,
+) -> NoReturn:
+    """Turn this fresh fork of the supervisor into the program; never returns to the supervisor's code."""
+    code = CANNOT_START
+    try:
+        signal.set_wakeup_fd(-1)  # the supervisor's pipe: a signal to us must not look like one to it
+        os.setsid()
+        _connect(pipes)
+        die_with_parent(supervisor)
+        apply_limits(resources)
+        _prefer_for_out_of_memory()
+        os.chdir(where)
+        if callable(command):
+            code = _run_here(command, environment)
+        else:
+            for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these, and exec passes that on
+                signal.signal(number, signal.SIG_DFL)
+            os.execvpe(command[0], list(command), environment)  # noqa: S606  no shell is what is wanted
+    except OSError as error:
+        os.write(2, f"qloom cannot start {command}: {error}\n".encode())
+    finally:
+        os._exit(code)
+
+
+def _connect(pipes: tuple[int, int]) -> None:
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for number, descriptor in enumerate((nothing, *pipes)):
+        os.dup2(descriptor, number)
+
+
+def _prefer_for_out_of_memory() -> None:
+    """When the machine runs out of memory, the kernel takes the program before the supervisor, which can then say so."""
+    try:
+        descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
+    except OSError:
+        return
+    try:
+        os.write(descriptor, b"500")
+    except OSError:
+        return
+    finally:
+        os.close(descriptor)
+
+
+def _run_here(run: Callable[[], int], environment: Mapping[str, str]) -> int:
+    """Run a program in this fork, without a second start of the interpreter."""
+    close_all_but({0, 1, 2})  # above all the lease: held here, it would outlive the supervisor
+    os.environ.clear()
+    os.environ.update(environment)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True)
+    try:
+        return run()
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except BaseException:  # noqa: BLE001  whatever it raises must not reach the supervisor's code, which this is a copy of
+        sys.excepthook(*sys.exc_info())
+        return 1
+    finally:
+        _leave()
+
+
+def _leave() -> None:
+    """Do what an interpreter does before it ends and `os._exit` leaves out: wait for threads, run exit functions, flush."""
+    if (threading := sys.modules.get("threading")) is not None:
+        threading._shutdown()  # noqa: SLF001  there is no public name for it
+    atexit._run_exitfuncs()  # noqa: SLF001  the same
+    sys.stdout.flush()
+    sys.stderr.flush()

@@ -1,0 +1,357 @@
+"""Devices as programs see them: circuits of any front end go in, and every call goes through the caller's lane."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import Mapping
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from qloom.errors import InvalidObservable, InvalidTask
+from qloom.programs.direct import DirectLane
+from qloom.tasks import Question, read_parameters, read_shots
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from qloom.circuits import Circuit, Observable
+    from qloom.contracts import Device, Lane, Prepared, Recorder
+    from qloom.results import Engine, Result
+    from qloom.specs import DeviceSpec
+    from qloom.tasks import FloatArray, ParameterValues
+
+    ObservableLike = Observable | Mapping[str, float]
+    Observables = ObservableLike | Sequence[ObservableLike] | None
+
+log = logging.getLogger(__name__)
+
+RECENT = 16
+"""How many circuits given to `run` and its like stay prepared."""
+LARGEST_SEED = 2**64 - 1
+
+_new_question = tuple.__new__  # a Question in half the time of its own constructor
+
+
+class PreparedTask:
+    """Circuits that were made ready on a device: only numbers travel from now on. Every call goes through the caller's lane.
+
+    Made by `QuantumDevice.prepare`. The fast path is a float64 array of shape (parameters,).
+    """
+
+    __slots__ = ("_array_type", "_bills", "_device", "_digest", "_float64", "_lane", "_names", "_prepared", "_shape")
+
+    def __init__(self, prepared: Prepared, device: Device, lane: Callable[[], Lane], *, bills: bool) -> None:
+        import numpy as np
+
+        self._prepared = prepared
+        self._device = device
+        self._lane = lane
+        self._bills = bills
+        self._digest = prepared.digest
+        self._names = prepared.parameters
+        self._shape = (len(self._names),)
+        # Questions hold little-endian numbers; elsewhere everything takes the path that converts.
+        self._array_type = np.ndarray if sys.byteorder == "little" else ()
+        self._float64 = np.dtype(np.float64)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The parameters, in the order of an array's columns."""
+        return self._names
+
+    @property
+    def engine(self) -> Engine:
+        """What computes the answers."""
+        return self._prepared.engine
+
+    @property
+    def digest(self) -> str:
+        """Equal for equal circuits, observables and device options, on every machine."""
+        return self._digest
+
+    def run(self, parameters: ParameterValues = None, shots: int = 1000, *, seed: int | None = None) -> Result:
+        """Sample each circuit for each parameter set.
+
+        Args:
+            parameters: None for circuits without parameters; a mapping name -> number or array; or an array of shape
+                (parameters,) or (sets, parameters), columns in the order of `parameters`.
+            shots: for each circuit and set.
+            seed: decides every sample, from 0 to 2**64 - 1; the job's seed, the lane and the call's place in it when None.
+
+        Raises:
+            InvalidTask: shots below 1, parameters missing, surplus, NaN.
+            Divergence: a resumed job asks something else than it did before.
+            Misuse: the calling thread or asyncio task has no lane.
+        """
+        if type(shots) is not int or shots < 1:
+            shots = read_shots(shots)
+        if seed is not None:
+            seed = read_seed(seed)
+        array, content, sets = self._read(parameters)
+        question = _new_question(Question, ("sample", self._digest, content, sets, shots, seed, ""))
+        if self._bills:
+            return self._lane().ask_billed(question, self._device, self._prepared)
+        sample = self._prepared.run
+
+        def compute(seed: int) -> Result:
+            return sample(array, shots, seed=seed)
+
+        return self._lane().ask(question, compute)
+
+    def estimate(self, parameters: ParameterValues = None, shots: int | None = None, *, seed: int | None = None) -> Result:
+        """Return expectation values with standard errors, shape (circuits x sets, observables).
+
+        Args:
+            parameters, seed: as for `run`.
+            shots: None for exact values, where the device has them; else shots for each measurement group.
+
+        Raises:
+            InvalidTask: prepared without observables, and as for `run`.
+            Unsupported: exact values asked of a device that has none.
+            Divergence, Misuse: as for `run`.
+        """
+        if shots is not None and (type(shots) is not int or shots < 1):
+            shots = read_shots(shots)
+        if seed is not None:
+            seed = read_seed(seed)
+        array, content, sets = self._read(parameters)
+        question = _new_question(Question, ("estimate", self._digest, content, sets, shots, seed, ""))
+        if self._bills:
+            return self._lane().ask_billed(question, self._device, self._prepared)
+        estimate = self._prepared.estimate
+
+        def compute(seed: int) -> Result:
+            return estimate(array, shots, seed=seed)
+
+        return self._lane().ask(question, compute)
+
+    def gradient(self, parameters: ParameterValues = None) -> Result:
+        """Return values and their derivatives, shape (circuits x sets, observables, parameters).
+
+        Raises:
+            InvalidTask: as for `estimate`.
+            Unsupported: the device has no gradients, or the circuit has a gate it cannot differentiate.
+            Divergence, Misuse: as for `run`.
+        """
+        array, content, sets = self._read(parameters)
+        question = _new_question(Question, ("gradient", self._digest, content, sets, None, None, ""))
+        if self._bills:
+            return self._lane().ask_billed(question, self._device, self._prepared)
+        gradient = self._prepared.gradient
+
+        def compute(_: int) -> Result:
+            return gradient(array)
+
+        return self._lane().ask(question, compute)
+
+    def _read(self, values: ParameterValues) -> tuple[FloatArray, bytes, int]:
+        """Return the numbers as an array, as little-endian bytes, and how many sets they are."""
+        if (
+            type(values) is self._array_type
+            and values.shape == self._shape
+            and values.dtype is self._float64
+            and values.flags.c_contiguous
+            and isfinite(values.dot(values))  # in one pass; beyond 1e154 it is not, and the path below looks closer
+        ):
+            return values, values.tobytes(), 1
+        array = read_parameters(self._names, values)
+        if not len(array):
+            raise InvalidTask("the parameters hold no set; give values of shape (parameters,) or (sets, parameters)")
+        return array, array.astype("<f8", copy=False).tobytes(), len(array)
+
+    def __repr__(self) -> str:
+        return f"<PreparedTask on {self._device.name}: {len(self._names)} parameters, engine={self.engine.name}>"
+
+
+class QuantumDevice:
+    """A device as programs see it. `ctx.device` is one, and so is what `qloom.device(name)` returns.
+
+    Args:
+        device: the device itself.
+        lanes: returns the lane of whoever calls; without it a lane that only draws seeds.
+        intake: turns what a program brings (QASM text, other libraries' circuits) into a `Circuit`.
+        recorder: records the engine of each prepared structure, where there is a journal.
+
+    Attributes:
+        engine: what computed last; None before the first `prepare`.
+        problems: what a resumed job should say of this device.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        *,
+        lanes: Callable[[], Lane] | None = None,
+        intake: Callable[[Any], Circuit],
+        recorder: Recorder | None = None,
+    ) -> None:
+        self._device = device
+        self._lane = lanes or _always(DirectLane())
+        self._intake = intake
+        self._recorder = recorder
+        self._bills: bool | None = None
+        self._recent: dict[tuple[str, ...], PreparedTask] = {}
+        self._guard = threading.Lock()
+        self.engine: Engine | None = None
+        self.problems: list[str] = []
+
+    @property
+    def name(self) -> str:
+        """The name it was asked for by."""
+        return self._device.name
+
+    def spec(self) -> DeviceSpec:
+        """Return what the device can do."""
+        return self._device.spec()
+
+    def check(self, circuits: Any, shots: int | None = None) -> list[str]:
+        """Return every reason why these circuits cannot run here; empty where they can. Submits nothing."""
+        return self._device.check(self._read_circuits(circuits), None if shots is None else read_shots(shots))
+
+    def prepare(self, circuits: Any, observables: Observables = None) -> PreparedTask:
+        """Make circuits ready to run many times.
+
+        Args:
+            circuits: one or a list, of anything that is a circuit: qloom's, QASM text or file, other libraries'.
+            observables: what `estimate` and `gradient` ask for: an `Observable`, a dict such as `{"ZZ": 1.0}`, or a list.
+
+        Raises:
+            InvalidCircuit: no circuit.
+            InvalidObservable: no observable.
+            Unsupported: the device cannot run it; every reason is in the message.
+            InvalidTask: no circuits, different parameters, observables on another number of qubits.
+        """
+        return self._prepare(self._read_circuits(circuits), read_observables(observables))
+
+    def run(
+        self,
+        circuit: Any,
+        shots: int = 1000,
+        seed: int | None = None,
+        parameters: ParameterValues = None,
+    ) -> Result:
+        """Sample a circuit: `prepare` and `run` in one; the last circuits used so stay prepared.
+
+        Raises:
+            As `prepare` and `PreparedTask.run`.
+        """
+        return self._remembered(circuit, None).run(parameters, shots, seed=seed)
+
+    def estimate(
+        self,
+        circuit: Any,
+        observables: Observables,
+        parameters: ParameterValues = None,
+        shots: int | None = None,
+        seed: int | None = None,
+    ) -> Result:
+        """Return expectation values with standard errors: `prepare` and `estimate` in one.
+
+        Raises:
+            As `prepare` and `PreparedTask.estimate`.
+        """
+        return self._remembered(circuit, observables).estimate(parameters, shots, seed=seed)
+
+    def gradient(self, circuit: Any, observables: Observables, parameters: ParameterValues = None) -> Result:
+        """Return values and their derivatives: `prepare` and `gradient` in one.
+
+        Raises:
+            As `prepare` and `PreparedTask.gradient`.
+        """
+        return self._remembered(circuit, observables).gradient(parameters)
+
+    def _prepare(self, circuits: Circuit | list[Circuit], observables: Observable | list[Observable] | None) -> PreparedTask:
+        if self._bills is None:
+            self._bills = self._device.spec().bills
+        prepared = self._device.prepare(circuits, observables)
+        self.engine = prepared.engine
+        if self._recorder is not None:
+            self._note_engine(self._recorder.engine_used(prepared.digest, prepared.engine), prepared.engine)
+        return PreparedTask(prepared, self._device, self._lane, bills=self._bills)
+
+    def _note_engine(self, before: Engine | None, engine: Engine) -> None:
+        if before is None:
+            return
+        problem = (
+            f"device {self.name}: this job began on {before.name} {before.version} with {before.threads} threads and "
+            f"goes on with {engine.name} {engine.version} and {engine.threads}; exact values agree to 1e-10, "
+            "samples drawn from now on may differ"
+        )
+        if problem not in self.problems:
+            self.problems.append(problem)
+            log.warning(problem)
+
+    def _remembered(self, circuit: Any, observables: Observables) -> PreparedTask:
+        circuits, asked = self._read_circuits(circuit), read_observables(observables)
+        parts = [*(circuits if isinstance(circuits, list) else [circuits]), *(asked if isinstance(asked, list) else [asked])]
+        key = tuple("" if part is None else part.digest for part in parts)
+        with self._guard:
+            task = self._recent.pop(key, None)
+        if task is None:
+            task = self._prepare(circuits, asked)
+        with self._guard:
+            self._recent[key] = task  # at the end: the one used longest ago comes first
+            if len(self._recent) > RECENT:
+                del self._recent[next(iter(self._recent))]
+        return task
+
+    def _read_circuits(self, circuits: Any) -> Circuit | list[Circuit]:
+        if type(circuits) in (list, tuple):
+            return [self._intake(circuit) for circuit in circuits]
+        return self._intake(circuits)
+
+    def __repr__(self) -> str:
+        return f"<QuantumDevice {self.name}>"
+
+
+def read_observables(observables: Observables) -> Observable | list[Observable] | None:
+    """Return observables as `Device.prepare` takes them.
+
+    Raises:
+        InvalidObservable: neither an `Observable`, a dict of Pauli strings, nor a list of them.
+
+    >>> from qloom.circuits import Observable
+    >>> read_observables([{"ZZ": 1.0}, Observable({"XX": 0.5})])
+    [Observable({'ZZ': 1.0}), Observable({'XX': 0.5})]
+    """
+    if observables is None:
+        return None
+    if isinstance(observables, list | tuple):
+        if not observables:
+            raise InvalidObservable("the list of observables is empty; leave it out to sample only")
+        return [_observable(item) for item in observables]
+    return _observable(observables)
+
+
+def _observable(value: object) -> Observable:
+    from qloom.circuits import Observable
+
+    if isinstance(value, Observable):
+        return value
+    if isinstance(value, Mapping):
+        return Observable(value)
+    shown = repr(value)[:60]
+    raise InvalidObservable(f"{shown} is no observable; give a qloom.Observable or a dict such as {{'ZZ': 1.0}}")
+
+
+def read_seed(seed: object) -> int:
+    """Return a task's seed as an int.
+
+    Raises:
+        InvalidTask: not an integer from 0 to 2**64 - 1.
+
+    >>> read_seed(7)
+    7
+    """
+    if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= (value := seed.__index__()) <= LARGEST_SEED:
+        raise InvalidTask(f"a seed must be an integer from 0 to 2**64 - 1, got {seed!r}")
+    return int(value)
+
+
+def _always(lane: Lane) -> Callable[[], Lane]:
+    return lambda: lane
+
+
+__all__ = ["DirectLane", "PreparedTask", "QuantumDevice", "read_observables", "read_seed"]

@@ -1,0 +1,257 @@
+"""`job_report`: everything about one job as one HTML file without network, scripts or links outward."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qloom.report.labels import brief, duration, label, moment, number, split_unit
+from qloom.report.markup import Html, element, join
+from qloom.report.svg import line_plot, notes
+from qloom.report.values import is_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from qloom.report.values import JobReport, MetricSeries
+
+NARROW = (380, 280)
+WIDE = (920, 360)
+"""Width and height of plots; text in them keeps its size, so a phone gets a drawing of its own."""
+PLOTS = 12
+"""How many metrics are drawn; the others are listed with their last value."""
+KEY_FIGURES = 4
+LONG_TEXT = 20_000
+"""Characters of one value or one log line that are shown."""
+POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+"""For the browser: load nothing, run nothing, whatever a job's name or log says."""
+TONES = {"COMPLETED": "good", "FAILED": "bad", "INTERRUPTED": "wait", "CANCELLING": "wait"}
+
+
+def job_report(document: JobReport) -> str:
+    """Return the report as the text of one HTML file, to be written as UTF-8.
+
+    The file is complete in itself: style sheet and plots are inside, nothing is loaded, no script runs. It follows the
+    reader's light or dark setting, fits a phone, and prints. Every text from the job is escaped.
+
+    >>> from qloom.report import JobReport
+    >>> page = job_report(JobReport(job_id="01j", program="<b>coin</b>", state="COMPLETED"))
+    >>> "<b>coin" in page, "&lt;b&gt;coin" in page
+    (False, True)
+    """
+    body = element(
+        "main",
+        _header(document),
+        _error(document),
+        _problems(document),
+        _key_figures(document),
+        _plots(document),
+        element(
+            "div",
+            element("div", _result(document), _parameters(document), _timing(document)),
+            element("div", _run_with(document), _environment(document)),
+            class_="columns",
+        ),
+        _attempts(document),
+        _log(document),
+        element("footer", "Made by qloom. This file is complete in itself: it loads nothing and runs nothing."),
+    )
+    head = join(
+        [
+            element("meta", charset="utf-8"),
+            element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+            element("meta", http_equiv="Content-Security-Policy", content=POLICY),
+            element("title", f"{document.program} {document.state}: {document.job_id}"),
+            style(),
+        ]
+    )
+    return "<!doctype html>\n" + element("html", element("head", head), element("body", body), lang="en") + "\n"
+
+
+def style() -> Html:
+    """Return the style sheet of reports and of their plots as a `<style>` element."""
+    return element("style", Html(Path(__file__).with_name("report.css").read_text(encoding="utf-8")))
+
+
+def _header(document: JobReport) -> Html:
+    state = document.state + (f" ({document.reason})" if document.reason else "")
+    engine = f" on {document.engine}" if document.engine else ""
+    facts = [
+        element("span", "job ", element("code", document.job_id)),
+        element("span", "created ", moment(document.created_at)),
+        element("span", f"ran {duration(document.seconds)}{engine}") if document.seconds is not None else "",
+    ]
+    return element(
+        "header",
+        element("p", "qloom job report", class_="overline"),
+        element(
+            "div",
+            element("h1", document.program),
+            element("span", state, class_=f"state {TONES.get(document.state, '')}".strip()),
+            class_="title",
+        ),
+        element("p", *facts, class_="facts"),
+    )
+
+
+def _error(document: JobReport) -> Html:
+    if not document.error:
+        return Html("")
+    return element(
+        "section",
+        element("h2", document.error_type or "Why it ended"),
+        element("p", shortened(document.error)),
+        element("pre", "\n".join(document.frames)) if document.frames else "",
+        element("p", "Go on with ", element("code", f"qloom job resume {document.job_id}"), class_="small soft")
+        if document.state in ("INTERRUPTED", "FAILED")
+        else "",
+        class_="callout bad" if document.state == "FAILED" else "callout",
+    )
+
+
+def _problems(document: JobReport) -> Html:
+    if not document.problems:
+        return Html("")
+    lines = [element("p", shortened(problem)) for problem in document.problems]
+    return element("section", element("h2", "Noted while running"), *lines, class_="callout")
+
+
+def _key_figures(document: JobReport) -> Html:
+    result = document.result if isinstance(document.result, dict) else {}
+    scalars = [(str(name), value) for name, value in result.items() if is_number(value)][:KEY_FIGURES]
+    boxes = [_key_figure(name, value) for name, value in scalars]
+    return element("dl", *boxes, class_="figures") if boxes else Html("")
+
+
+def _key_figure(name: str, value: float) -> Html:
+    words, unit = split_unit(name)
+    shown = brief(value) if isinstance(value, float) else f"{value:,}"
+    return element("div", element("dt", words), element("dd", shown, element("span", f" {unit}", class_="unit") if unit else ""))
+
+
+def _plots(document: JobReport) -> Html:
+    if not document.metrics:
+        return Html("")
+    # What has a value to reach comes first and large.
+    order = sorted(document.metrics, key=lambda series: document.reference(series.name) is None)
+    drawn, rest = order[:PLOTS], order[PLOTS:]
+    # The first and, where it would stand alone in its row, the last are as wide as the page; others stand in pairs.
+    alone = {0} if len(drawn) % 2 else {0, len(drawn) - 1}
+    figures = [_figure(document, series, large=place in alone) for place, series in enumerate(drawn)]
+    return element(
+        "section",
+        element("h2", "Convergence"),
+        element("div", *figures, class_="plots"),
+        element("p", f"{len(rest)} more metrics, with their last values:", class_="small soft") if rest else "",
+        _table((label(series.name), number(series.last)) for series in rest) if rest else "",
+        class_="convergence",
+    )
+
+
+def _figure(document: JobReport, series: MetricSeries, *, large: bool) -> Html:
+    reference = document.reference(series.name)
+    width, height = WIDE if large else NARROW
+    drawings = [line_plot(series, reference=reference, width=width, height=height, css_class="wide" if large else None)]
+    if large:
+        drawings.append(line_plot(series, reference=reference, width=NARROW[0], height=NARROW[1], css_class="narrow"))
+    said = " ".join([_extremes(series), *notes(series, reference, width, height)])
+    return element("figure", *drawings, element("figcaption", said), class_="whole" if large else None)
+
+
+def _extremes(series: MetricSeries) -> str:
+    """Return the lowest and highest value with their steps, a sentence for the caption."""
+    found = [(value, step) for value, step in zip(series.values, series.steps, strict=True) if is_number(value)]
+    if not found:
+        return ""
+    (low, low_step), (high, high_step) = min(found), max(found)
+    return f"Lowest {number(low)} at step {number(low_step)}, highest {number(high)} at step {number(high_step)}."
+
+
+def _result(document: JobReport) -> Html:
+    if document.result is None:
+        words = "None yet." if document.state in ("CREATED", "QUEUED", "RUNNING") else "None."
+        return _section("Result", element("p", words, class_="soft"))
+    if isinstance(document.result, dict) and document.result:
+        return _section("Result", _table((label(str(name)), value) for name, value in document.result.items()))
+    return _section("Result", element("pre", _json(document.result)))
+
+
+def _parameters(document: JobReport) -> Html:
+    if not document.parameters:
+        return _section("Parameters", element("p", "The program takes none.", class_="soft"))
+    return _section("Parameters", _table((label(name), value) for name, value in document.parameters.items()))
+
+
+def _timing(document: JobReport) -> Html:
+    rows = {
+        "latest attempt ran": duration(document.seconds),
+        "quantum tasks computed": f"{document.executed:,}",
+        "... replayed from the journal": f"{document.replayed:,}",
+        "engine": document.engine or "–",
+    }
+    return _section("Timing", _table(rows.items()))
+
+
+def _run_with(document: JobReport) -> Html:
+    return _section("Run with", _table(document.settings.items())) if document.settings else Html("")
+
+
+def _environment(document: JobReport) -> Html:
+    return _section("Environment", _table(document.environment.items())) if document.environment else Html("")
+
+
+def _attempts(document: JobReport) -> Html:
+    if not document.attempts:
+        return Html("")
+    rows = [
+        element("tr", element("td", attempt.number), element("td", attempt.ended), element("td", shortened(attempt.error) or "–"))
+        for attempt in document.attempts
+    ]
+    heads = element("tr", *(element("th", words, scope="col") for words in ("Attempt", "Ended", "Why")))
+    return _section("Attempts", element("table", element("thead", heads), element("tbody", *rows)))
+
+
+def _log(document: JobReport) -> Html:
+    if not document.log:
+        return Html("")
+    before = element("p", f"{document.log_left_out:,} earlier lines are left out.", class_="small soft")
+    # What a terminal would show: a line that was rewritten in place is its last version.
+    lines = [shortened(line.rstrip("\r").rpartition("\r")[2]) for line in document.log]
+    return element(
+        "section",
+        element("h2", "End of the log" if document.log_left_out else "Log"),
+        before if document.log_left_out else "",
+        element("pre", "\n".join(lines)),
+        class_="log",
+    )
+
+
+def _section(title: str, *children: Html) -> Html:
+    return element("section", element("h2", title), *children)
+
+
+def _table(rows: Iterable[tuple[str, Any]]) -> Html:
+    cells = [element("tr", element("th", name, scope="row"), element("td", _cell(value))) for name, value in rows]
+    return element("table", element("tbody", *cells))
+
+
+def _cell(value: Any) -> Html | str:
+    if isinstance(value, str):
+        return shortened(value)
+    if isinstance(value, dict | list) and value:
+        return element("pre", _json(value))
+    return json.dumps(value)
+
+
+def _json(value: Mapping[str, Any] | list[Any] | Any) -> str:
+    return shortened(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+def shortened(value: str, limit: int = LONG_TEXT) -> str:
+    """Return a text of at most that many characters and the number of those left out.
+
+    >>> shortened("abcdef", 3)
+    'abc ... (3 more characters)'
+    """
+    return value if len(value) <= limit else f"{value[:limit]} ... ({len(value) - limit:,} more characters)"

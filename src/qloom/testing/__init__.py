@@ -1,0 +1,1 @@
+"""Contract suites for authors of devices, executors, stages and stores, and fakes for tests."""

@@ -1,0 +1,16 @@
+OPENQASM 2.0;
+include "qelib1.inc";
+qreg a[3];
+qreg b[3];
+qreg one[1];
+creg c[3];
+creg d[4];
+h a;
+cx a,b;
+cx a[1],b;
+ccx a,b,one[0];
+rz(pi/7) b;
+barrier a,b[1],one;
+reset one;
+measure a -> c;
+measure b[2] -> d[3];

@@ -1,0 +1,10 @@
+OPENQASM 2.0;
+include "qelib1.inc";
+qreg input[2];
+qreg ctrl[1];
+creg output[2];
+creg bit[1];
+h input[0];
+cx input[0],ctrl[0];
+measure input -> output;
+measure ctrl[0] -> bit[0];

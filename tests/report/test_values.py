@@ -1,0 +1,58 @@
+from typing import Any
+
+import pytest
+
+from qloom.report.values import LOG_LINES, JobReport, MetricSeries, read_job, read_metrics
+
+DETAILS: dict[str, Any] = {
+    "job_id": "01jabc",
+    "program": "h2_vqe",
+    "state": "INTERRUPTED",
+    "created_at": 1.7e9,
+    "parameters": {"bond_angstrom": 0.735},
+    "devices": {"default": "sim"},
+    "executor": "local",
+    "seed": 7,
+    "resources": {"cpus": 1, "memory_mb": None},
+    "versions": {"python": "3.12.1"},
+    "attempts": [{"attempt": 1, "ended": "INTERRUPTED", "error": "killed"}],
+    "quantum_tasks": {"executed": 5, "replayed": 2},
+    "engine": "qulacs",
+    "seconds": 1.5,
+    "result": None,
+    "error": {"type": "", "message": "killed", "frames": [], "reason": "killed"},
+    "problems": ["a torn tail of 3 bytes was dropped"],
+}
+
+
+def test_a_job_is_read_from_what_it_says_of_itself() -> None:
+    report = read_job(DETAILS, environment={"numpy": "2.0"})
+    assert (report.state, report.reason, report.executed, report.replayed) == ("INTERRUPTED", "killed", 5, 2)
+    assert report.environment == {"python": "3.12.1", "numpy": "2.0"}
+    assert report.settings == {"device": "sim", "executor": "local", "seed": "7", "limit: cpus": "1"}
+    assert report.attempts[0].error == "killed"
+
+
+def test_several_devices_are_named() -> None:
+    report = read_job(DETAILS | {"devices": {"default": "sim", "qpu": "sim:engine=qulacs"}})
+    assert report.settings["device"] == "default = sim, qpu = sim:engine=qulacs"
+
+
+def test_only_the_end_of_a_long_log_is_kept_and_the_rest_counted() -> None:
+    report = read_job(DETAILS, log=[f"line {number}" for number in range(LOG_LINES + 5)])
+    assert (len(report.log), report.log_left_out, report.log[0]) == (LOG_LINES, 5, "line 5")
+
+
+def test_metrics_are_grouped_by_name_and_counted_where_they_have_no_step() -> None:
+    logged = [
+        {"name": "loss", "value": 1.0, "step": None},
+        {"name": "energy", "value": -1, "step": 10},
+        {"name": "loss", "value": 0.5, "step": None},
+    ]
+    assert read_metrics(logged) == (MetricSeries("loss", (0.0, 1.0), (1.0, 0.5)), MetricSeries("energy", (10.0,), (-1.0,)))
+
+
+@pytest.mark.parametrize("result", [None, 3.0, {"exact_hartree": "-1.1"}, {"exact_hartree": True}, {"exact_ev": -30.0}])
+def test_a_result_without_a_number_of_that_unit_is_no_value_to_reach(result: object) -> None:
+    report = JobReport(job_id="1", program="p", state="COMPLETED", result=result)
+    assert report.reference("energy_hartree") is None
