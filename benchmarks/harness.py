@@ -84,7 +84,7 @@ class Bench:
         self.effort = effort
         self.root = root
         build.mkdir(parents=True, exist_ok=True)
-        self.folder = Path(tempfile.mkdtemp(prefix="bench-", dir=build))
+        self.folder = Path(tempfile.mkdtemp(prefix="bench-", dir=build.resolve()))
         self.workers = Workers(root, self.folder)
         os.environ["QLOOM_HOME"] = str(self.folder / "home")
         self._started = time.monotonic()

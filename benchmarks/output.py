@@ -125,6 +125,6 @@ def closing(rows: Sequence[Row]) -> str:
     if not rows:
         return "No figure was measured."
     asked = [row for row in rows if row.target.value is not None]
-    missed = [row.figure for row in asked if not row.met]
+    missed = [f"- {row.figure}, against {row.peer}" for row in asked if not row.met]
     text = f"{len(asked) - len(missed)} of {len(asked)} targets met"
-    return f"{text}; not met: {', '.join(missed)}." if missed else f"{text}."
+    return "\n".join([f"{text}; not met:", "", *missed]) if missed else f"{text}."

@@ -14,7 +14,7 @@ from qloom.jobspecs import JobState
 
 LIMIT_S = 30
 
-SOURCE = '''
+SOURCE = """
 import time
 import qloom
 
@@ -40,7 +40,7 @@ def patient(ctx: qloom.Context) -> str:
 def two_devices(ctx: qloom.Context) -> list:
     circuit = qloom.Circuit(1).x(0)
     return [ctx.device.run(circuit, shots=3).counts, ctx.devices["other"].run(circuit, shots=4).counts]
-'''
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -121,7 +121,8 @@ def test_a_device_runs_a_circuit_file_without_any_job(tmp_path: Path) -> None:
 
 
 def test_public_names_are_those_that_are_promised() -> None:
-    assert set(qloom.__all__) >= {"program", "Program", "Job", "Context", "Circuit", "Observable", "Result", "Budget", "Resources"}
+    promised = {"program", "Program", "Job", "Context", "Circuit", "Observable", "Result", "Budget", "Resources"}
+    assert set(qloom.__all__) >= promised
     for name in qloom.__all__:
         assert getattr(qloom, name) is not None
     with pytest.raises(AttributeError, match="public names"):

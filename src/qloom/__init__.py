@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from qloom.api.programs import Program, program
     from qloom.circuits import Circuit, Observable
     from qloom.config import __version__
-    from qloom.jobspecs import Budget, Resources
+    from qloom.limits import Budget, Resources
     from qloom.programs.context import Context
     from qloom.results import Result
 
 _HOMES = {
     "__version__": "qloom.config",
-    "Budget": "qloom.jobspecs",
+    "Budget": "qloom.limits",
     "Circuit": "qloom.circuits",
     "Context": "qloom.programs.context",
     "Job": "qloom.api.jobs",
     "Observable": "qloom.circuits",
     "Program": "qloom.api.programs",
-    "Resources": "qloom.jobspecs",
+    "Resources": "qloom.limits",
     "Result": "qloom.results",
     "device": "qloom.api.devices",
     "job": "qloom.api.jobs",

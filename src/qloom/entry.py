@@ -10,12 +10,16 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qloom.app import attempt_options, job_context
 from qloom.executors.local_supervisor import inherited_lease, supervise
 from qloom.journal import Journal
 from qloom.kit.job_folder import JobFolder
 from qloom.programs.runner import run_program
+
+if TYPE_CHECKING:
+    from qloom.programs.context import Context
 
 USAGE = "usage: python -P -m qloom.entry supervise FOLDER ATTEMPT (started by qloom's executors, not by hand)"
 EXIT_MISUSE = 2
@@ -31,6 +35,10 @@ def main(arguments: list[str]) -> int:
 
 
 def _run_program(folder: JobFolder, attempt: int) -> int:
+    return run_program(folder, attempt, partial(_context, folder, attempt))
+
+
+def _context(folder: JobFolder, attempt: int) -> Context:
     job = folder.spec()
     options = attempt_options(folder, attempt)
     journal = Journal.open(
@@ -41,7 +49,7 @@ def _run_program(folder: JobFolder, attempt: int) -> int:
         from_scratch=options.get("from_scratch", False),
         accept_divergence=options.get("accept_divergence", False),
     )
-    return run_program(folder, attempt, lambda: job_context(folder, attempt, journal))
+    return job_context(folder, attempt, journal)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,16 @@
-"""Jobs as values: states, resources, the specification of one run, how an attempt ended."""
+"""Jobs as values: states, the specification of one run, where it stands."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from qloom.errors import InvalidSetting, UnknownName
+from qloom.errors import InvalidSetting
+from qloom.limits import Resources
 
 
 class JobState(StrEnum):
@@ -51,66 +52,6 @@ def new_job_id() -> str:
     """
     value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
     return "".join(_ALPHABET[(value >> shift) & 31] for shift in range(125, -1, -5))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resources:
-    """What one job may use. None means no limit.
-
-    Attributes:
-        cpus: cores that the job's threads may use; also the simulator's thread budget.
-        memory_mb: resident memory of the job's processes together, in MiB.
-        wall_time_s: seconds from start to end; a job over it is INTERRUPTED (`walltime`) and can be resumed.
-        open_files: open files of each process.
-        processes: processes and threads' owners at one time, the program itself included.
-        output_mb: captured output kept, in MiB; what is over is dropped and the number of dropped bytes is stated.
-
-    >>> Resources(cpus=2, memory_mb=512).cpus
-    2
-    """
-
-    cpus: int = 1
-    memory_mb: int | None = None
-    wall_time_s: float | None = None
-    open_files: int | None = None
-    processes: int | None = 256
-    output_mb: float = 10
-
-    def __post_init__(self) -> None:
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if value is None and item.default is not None and item.name != "processes":
-                raise InvalidSetting(f"resources.{item.name} must be a positive number, got None")
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value <= 0):
-                raise InvalidSetting(f"resources.{item.name} must be a positive number, got {value!r}")
-
-    @classmethod
-    def from_json(cls, document: dict[str, Any]) -> Resources:
-        """Return the resources that a JSON object names.
-
-        Raises:
-            UnknownName: a resource that does not exist, with the nearest ones.
-        """
-        known = {item.name for item in fields(cls)}
-        for name in document:
-            if name not in known:
-                raise UnknownName.among("resource", name, known)
-        return cls(**document)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
-    """A hard wall on what a job may spend.
-
-    >>> Budget(usd=5).usd
-    5
-    """
-
-    usd: float
-
-    def __post_init__(self) -> None:
-        if isinstance(self.usd, bool) or not isinstance(self.usd, int | float) or not 0 < self.usd < float("inf"):
-            raise InvalidSetting(f"a budget is a positive number of US dollars, got {self.usd!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -105,7 +105,7 @@ def test_a_fault_in_one_figure_is_shown_and_does_not_end_the_run(tmp_path: Path,
     shown = capsys.readouterr()
     assert "ZeroDivisionError: oh" in rows[0].note
     assert "Traceback" in shown.err
-    assert "1 of 2 targets met; not met: a figure." in shown.out
+    assert "1 of 2 targets met; not met:\n\n- a figure, against a peer\n" in shown.out
 
 
 def test_no_figure_is_begun_after_the_time_limit(tmp_path: Path) -> None:
@@ -129,6 +129,13 @@ def test_a_table_has_a_line_for_what_did_not_run(bench: Bench) -> None:
     assert cells(row)[-1] == "not run: no | peer"
     assert "not run: no \\| peer" in as_markdown([row], [])
     assert as_table([row]).row_count == 1
+
+
+def test_a_build_folder_may_be_given_relative_to_where_one_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Bench(Effort(), Path("build")) as made:
+        assert made.folder.is_absolute()
+        assert Path(os.environ["QLOOM_HOME"]).parent == made.folder
 
 
 def test_patterns_look_into_name_and_peer_and_quick_takes_the_small_sizes() -> None:

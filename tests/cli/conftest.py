@@ -1,15 +1,20 @@
 """The command line as a user meets it: a process of its own, a home of its own."""
 
+import io
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from qloom.app import application
+from qloom.cli import main
 
 PROGRAMS = '''
 import sys, time
@@ -76,9 +81,32 @@ def command() -> list[str]:
 
 
 @pytest.fixture
-def qloom(command: list[str], environment: dict[str, str], tmp_path: Path) -> Qloom:
+def qloom(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Qloom]:
+    """The command line inside this process: the same `main`, without a second for each start of an interpreter."""
+    monkeypatch.setenv("QLOOM_HOME", str(home))
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.chdir(tmp_path)
+    application.cache_clear()
+
+    def run(*arguments: str) -> Answer:
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err):
+            code = main(list(arguments))
+        return Answer(code, out.getvalue(), err.getvalue())
+
+    yield run
+    application.cache_clear()
+    sys.modules.pop("programs", None)
+
+
+@pytest.fixture
+def qloom_process(command: list[str], environment: dict[str, str], tmp_path: Path) -> Qloom:
+    """The command line as a process of its own."""
+
     def run(*arguments: str, timeout_s: float = 60) -> Answer:
-        done = subprocess.run([*command, *arguments], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=timeout_s)
+        done = subprocess.run(
+            [*command, *arguments], check=False, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=timeout_s
+        )
         return Answer(done.returncode, done.stdout, done.stderr)
 
     return run

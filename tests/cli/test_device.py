@@ -67,6 +67,6 @@ def test_doctor_finds_no_problem_here(qloom: Qloom) -> None:
     assert {row["level"] for row in answer.json} <= {"ok", "note"}
 
 
-def test_the_command_line_completes_itself_in_a_shell(qloom: Qloom) -> None:
-    answer = qloom("--show-completion", "bash")
+def test_the_command_line_completes_itself_in_a_shell(qloom_process: Qloom) -> None:
+    answer = qloom_process("--show-completion", "bash")
     assert "qloom" in answer.out

@@ -1,5 +1,6 @@
 """`qloom job`: what ran, what became of it, and how it goes on."""
 
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ def wait_for_state(qloom: Qloom, job_id: str, *states: str) -> str:
     deadline = time.monotonic() + LIMIT_S
     state = ""
     while time.monotonic() < deadline:
-        state = qloom("job", "show", job_id, "--json").json["state"]
+        state = str(qloom("job", "show", job_id, "--json").json["state"])
         if state in states:
             return state
     raise AssertionError(f"{job_id} is {state}, expected one of {states}")
@@ -69,8 +70,8 @@ def test_a_cancelled_job_is_gone_and_only_force_resumes_it(qloom: Qloom, program
 
 def test_a_killed_job_is_seen_as_interrupted_and_resumes_without_computing_again(qloom: Qloom, programs: str, home: Path) -> None:
     job_id = started(qloom, programs)
-    pid = int(qloom("job", "list", "--json") and __import__("json").loads((home / "jobs" / job_id / "status.json").read_text())["pid"])
-    os.kill(pid, signal.SIGKILL)
+    status = json.loads((home / "jobs" / job_id / "status.json").read_text())
+    os.kill(status["pid"], signal.SIGKILL)
     wait_for_state(qloom, job_id, "INTERRUPTED")
     answer = qloom("job", "resume", job_id, "--json")
     assert answer.json["state"] == "COMPLETED"
@@ -85,11 +86,15 @@ def test_a_suspended_job_goes_on_when_resumed(qloom: Qloom, programs: str) -> No
     assert qloom("job", "resume", job_id, "--json").json["state"] == "COMPLETED"
 
 
-def test_two_resumes_at_once_give_one_attempt(qloom: Qloom, programs: str, command: list[str], environment: dict[str, str]) -> None:
+def test_two_resumes_at_once_give_one_attempt(
+    qloom: Qloom, programs: str, command: list[str], environment: dict[str, str]
+) -> None:
     job_id = started(qloom, programs)
     qloom("job", "suspend", job_id)
     resumes = [
-        subprocess.Popen([*command, "job", "resume", job_id, "--json"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        subprocess.Popen(
+            [*command, "job", "resume", job_id, "--json"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
         for _ in range(2)
     ]
     codes = sorted(resume.wait(LIMIT_S) for resume in resumes)

@@ -5,10 +5,11 @@ import re
 import pytest
 
 from qloom.executors.local import LocalExecutor
-from qloom.jobspecs import JobState, Resources
+from qloom.jobspecs import JobState
 from qloom.kit.files import read_json
 from qloom.kit.job_folder import JobFolder
 from qloom.kit.processes import marked
+from qloom.limits import Resources
 from qloom.testing.executor_contract import MakeJob, once_gone, once_told, run
 
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from qloom.executors.handover import without_internals
 from qloom.executors.program_process import program_environment
-from qloom.jobspecs import JobSpec, Resources
+from qloom.jobspecs import JobSpec
 from qloom.kit.job_folder import JobFolder
+from qloom.limits import Resources
 
 JOB = JobSpec(job_id="01job", program="vqe", entry_point="vqe:main", source_digest="", resources=Resources(cpus=3))
 FOLDER = JobFolder(Path("/jobs/01job"))

@@ -15,13 +15,14 @@ from typing import Any
 import qloom
 from qloom.circuits import Parameter
 from qloom.journal.segments import SegmentWriter
-from qloom.testing import BillingDevice, CountingDevice
+from qloom.testing.billing_device import BillingDevice
+from qloom.testing.counting_device import CountingDevice
 
 LANES = 4
 
 
 def free() -> CountingDevice:
-    return CountingDevice(Path(os.environ["KILLABLE_FOLDER"]))
+    return CountingDevice(Path(os.environ["KILLABLE_FOLDER"]) / "computed.log")
 
 
 def billing() -> BillingDevice:

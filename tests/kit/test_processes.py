@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from qloom.jobspecs import Resources, new_job_id
+from qloom.jobspecs import new_job_id
 from qloom.kit import processes
+from qloom.limits import Resources
 from qloom.testing.executor_contract import PRELUDE, once, once_gone
 
 Start = Callable[..., int]
@@ -164,7 +165,7 @@ def test_limits_are_set_for_the_process_and_never_above_what_it_may(start: Start
     start(
         f"""
         import resource
-        from qloom.jobspecs import Resources
+        from qloom.limits import Resources
         from qloom.kit.processes import apply_limits
         apply_limits(Resources(open_files={asked}))
         tell("files", resource.getrlimit(resource.RLIMIT_NOFILE)[0])

@@ -16,7 +16,8 @@ from qloom.errors import Divergence, InvalidSetting, Misuse, NoResult, UnknownNa
 from qloom.jobspecs import JobSpec
 from qloom.journal import Journal, read_journal
 from qloom.kit.job_folder import JobFolder
-from qloom.programs import Context, QuantumDevice
+from qloom.programs.context import Context
+from qloom.programs.quantum import QuantumDevice
 from tests.programs.fakes import TossDevice
 
 Opener = Callable[[int], Context]
@@ -333,3 +334,10 @@ def test_a_plain_call_finds_files_where_a_job_does(tmp_path: Path) -> None:
     assert ctx.input_dir("folder") == tmp_path
     with pytest.raises(InvalidSetting, match="there is no file or folder"):
         Context.local(devices={}, inputs={"x": tmp_path / "nothing"}).input_dir("x")
+
+
+def test_random_numbers_are_refused_inside_a_step() -> None:
+    ctx = Context.local(devices={}, seed=1)
+    with pytest.raises(Misuse, match="draw before it"):
+        ctx.step(lambda: float(ctx.rng.random()))
+    assert 0 <= ctx.rng.random() < 1

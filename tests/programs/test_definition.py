@@ -1,6 +1,8 @@
+import datetime as dt
 import enum
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -10,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qloom.errors import InvalidParameters, InvalidProgram, InvalidSetting, UnknownName
-from qloom.jobspecs import Budget, Resources
-from qloom.programs import ProgramDefinition, RunOptions, inside_job
+from qloom.limits import Budget, Resources
+from qloom.programs.definition import ProgramDefinition, RunOptions, inside_job
 
 Args = tuple[Any, ...]
 
@@ -166,6 +168,16 @@ def test_arguments_arrive_as_the_types_they_are_annotated_with() -> None:
 )
 def test_the_place_inside_a_compound_argument_is_named(kwargs: dict[str, Any], said: str) -> None:
     assert said in refusal(RICH, **kwargs)
+
+
+def test_other_types_with_a_json_form_travel(tmp_path: Path) -> None:
+    def typed(ctx: Any, where: Path, when: dt.date, seen: set[int], settings: dict[str, int]) -> None: ...
+
+    program = ProgramDefinition(typed)
+    document = program.check_arguments((tmp_path, dt.date(2026, 1, 2), {3}, {"depth": 1}), {})
+    assert document == {"where": str(tmp_path), "when": "2026-01-02", "seen": [3], "settings": {"depth": 1}}
+    assert program.decode_arguments(document)["where"] == tmp_path
+    assert program.parse_arguments({"where": "a/b", "when": "2026-01-02", "seen": "[3]", "settings": "{}"})["where"] == "a/b"
 
 
 def test_numpy_numbers_and_arrays_are_numbers_and_lists() -> None:

@@ -92,3 +92,7 @@ def test_the_traceback_shown_begins_with_the_users_code(raised: Callable[..., Ba
     assert trace is not None
     assert trace.tb_frame.f_code.co_filename == str(tmp_path / "source" / "vqe.py")
     assert user_traceback(error, Path(sys.prefix) / "nowhere") is error.__traceback__
+
+
+def test_a_very_long_message_is_cut() -> None:
+    assert error_text(ValueError("x" * 12_000)).endswith("x... (2000 more characters)")

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from qloom.errors import InvalidProgram, Misuse, ProgramFailed, UnknownName
-from qloom.programs import ProgramDefinition, find_programs, load_program
+from qloom.programs.definition import ProgramDefinition
+from qloom.programs.shipping import find_programs, load_program
 
 # The decorator as a file of this room can have it: the public one belongs to a face above.
-MARKED = "from qloom.programs import ProgramDefinition as program\n"
+MARKED = "from qloom.programs.definition import ProgramDefinition as program\n"
 
 
 @pytest.fixture

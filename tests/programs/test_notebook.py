@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from qloom.errors import InvalidProgram
-from qloom.programs import Bundle, bundle_function
+from qloom.programs.shipping import Bundle, bundle_function
 from tests.programs.fakes import Notebook
 
 
@@ -158,11 +158,19 @@ def test_modules_from_a_folder_that_was_added_to_the_path_travel_too(
     assert set(bundle.files) == {"vqe_from_notebook.py", "nb_lib/__init__.py", "nb_lib/inner.py"}
 
 
+def test_packages_of_an_installer_do_not_travel(notebook: Notebook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "target" / "nb_installed-1.0.dist-info").mkdir(parents=True)
+    (tmp_path / "target" / "nb_installed.py").write_text("def f(): return 1")
+    monkeypatch.syspath_prepend(tmp_path / "target")
+    bundle = ship(notebook, "vqe", "from nb_installed import f\ndef vqe(ctx):\n    return f()")
+    assert (list(bundle.files), bundle.third_party) == (["vqe_from_notebook.py"], ("nb_installed",))
+
+
 def test_equal_notebooks_ship_equal_text_in_every_process(tmp_path: Path) -> None:
     code = """
 import sys; sys.path.insert(0, {repository!r})
 from tests.programs.fakes import Notebook
-from qloom.programs import bundle_function
+from qloom.programs.shipping import bundle_function
 notebook = Notebook()
 notebook.run("import os, math\\nNAMES = {{'a', 'b', 'c', 'd'}}\\ndef f(): return NAMES, os, math\\ndef g(): return f()")
 print(bundle_function(notebook.run("def vqe(ctx): return f(), g(), NAMES")["vqe"]).digest)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from qloom.circuits import Circuit, Observable, Parameter
 from qloom.contracts import Device, Lane, Prepared, Recorder
 from qloom.errors import InvalidObservable, InvalidTask, Misuse, UnknownName
-from qloom.programs import DirectLane, QuantumDevice
 from qloom.programs.direct import DirectRecorder
+from qloom.programs.quantum import DirectLane, QuantumDevice
 from qloom.results import Engine, Result
 from qloom.tasks import Question
 from tests.programs.fakes import ENGINE, TossDevice, TossPrepared

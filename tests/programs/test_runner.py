@@ -17,7 +17,9 @@ from qloom.journal import Journal
 from qloom.kit.files import write_json
 from qloom.kit.job_folder import JobFolder
 from qloom.kit.values import read_result
-from qloom.programs import Context, QuantumDevice, run_program
+from qloom.programs.context import Context
+from qloom.programs.quantum import QuantumDevice
+from qloom.programs.runner import run_program
 from tests.programs.fakes import TossDevice
 
 Outcome = dict[str, Any]
@@ -137,7 +139,7 @@ def test_arrays_are_results(job: Job) -> None:
 def test_programs_and_rich_arguments_are_rebuilt(job: Job) -> None:
     text = """
 from dataclasses import dataclass
-from qloom.programs import ProgramDefinition
+from qloom.programs.definition import ProgramDefinition
 
 @dataclass
 class Layer:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from qloom.errors import InvalidProgram, UnknownName
-from qloom.programs import Bundle, bundle_file, bundle_function, find_programs
 from qloom.programs.collecting import LIMIT_MB
+from qloom.programs.shipping import Bundle, bundle_file, bundle_function, find_programs
 
 Tree = dict[str, str]
 
@@ -99,6 +99,12 @@ def test_a_star_import_takes_the_submodules_in_all(write: Callable[[Tree], Path]
 def test_folders_without_init_are_packages_too(write: Callable[[Tree], Path]) -> None:
     root = write({"vqe.py": PROGRAM + "from tools.deep import a\n", "tools/deep/a.py": "", "tools/b.py": ""})
     assert set(ship(root, "vqe.py").files) == {"vqe.py", "tools/deep/a.py"}
+
+
+def test_a_folder_with_the_name_of_an_installed_package_is_not_taken_for_it(write: Callable[[Tree], Path]) -> None:
+    root = write({"vqe.py": PROGRAM + "import numpy.linalg\n", "numpy/linalg.py": "", "numpy/notes.txt": ""})
+    bundle = ship(root, "vqe.py")
+    assert (list(bundle.files), bundle.third_party) == (["vqe.py"], ("numpy",))
 
 
 def test_what_cannot_travel_is_noted(write: Callable[[Tree], Path]) -> None:
@@ -269,7 +275,7 @@ def test_a_function_without_source_is_refused() -> None:
 SCRIPT = """
 import functools
 from helper import two
-from qloom.programs import bundle_function
+from qloom.programs.shipping import bundle_function
 
 def logged(function):
     @functools.wraps(function)

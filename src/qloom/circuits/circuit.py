@@ -373,12 +373,13 @@ def _bind(step: Instruction, values: Mapping[str, Angle]) -> Instruction:
 
 
 def _exact(angle: Angle) -> str:
+    # Adding 0.0 turns -0.0, which is equal to it, into 0.0.
     if not isinstance(angle, Expression):
-        return float(angle).hex()
+        return (float(angle) + 0.0).hex()
     affine = angle.affine()
     if affine is None:
         return repr(angle.node)
-    return f"{affine.parameter}*{affine.scale.hex()}+{affine.offset.hex()}"
+    return f"{affine.parameter}*{(affine.scale + 0.0).hex()}+{(affine.offset + 0.0).hex()}"
 
 
 def _line(step: Instruction, angle_text: object) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 
-import click
 import typer
 
 from qloom.cli import device, doctor, job, plugin, run
@@ -49,19 +48,18 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 1 failed, 2 misused."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        outcome = app(args=given, standalone_mode=False)
+        app(args=given)
+    except SystemExit as leaving:  # typer ends so, after a usage error (2) as after a command
+        return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     except QloomError as error:
         return _say(error, as_json="--json" in given)
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone (`qloom job list | head`): keep the interpreter from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
-    return outcome if isinstance(outcome, int) else 0
+    return 0
 
 
 def _say(error: QloomError, *, as_json: bool) -> int:

@@ -49,7 +49,7 @@ def check(
     file: File,
     shots: Annotated[int | None, typer.Option(help="Shots it would be run with.")] = None,
     as_json: Json = False,
-) -> int:
+) -> None:
     """Say every reason why a device cannot run a circuit; exit 1 where it cannot."""
     reasons = devices.device(name).check(read_circuit(file), shots)
     if as_json:
@@ -58,7 +58,8 @@ def check(
         people().print(f"{file} cannot run on {name}:\n" + "\n".join(f"  - {reason}" for reason in reasons), markup=False)
     else:
         people().print(f"{file} fits {name}", markup=False)
-    return 1 if reasons else 0
+    if reasons:
+        raise typer.Exit(1)
 
 
 @app.command()

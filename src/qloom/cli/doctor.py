@@ -44,14 +44,15 @@ def register(app: typer.Typer) -> None:
     app.command()(doctor)
 
 
-def doctor(as_json: Json = False) -> int:
+def doctor(as_json: Json = False) -> None:
     """Look at this machine and say what works, what is missing and how to mend it; exit 1 on a problem."""
     findings = list(examine())
     if as_json:
         emit([asdict(finding) for finding in findings])
     else:
         table("qloom doctor", ["what", "", "found"], [(finding.what, finding.level, finding.text) for finding in findings])
-    return int(any(finding.level == "problem" for finding in findings))
+    if any(finding.level == "problem" for finding in findings):
+        raise typer.Exit(1)
 
 
 def examine() -> Iterator[Finding]:

@@ -83,7 +83,7 @@ def resume(
     executor: Annotated[str | None, typer.Option(help="Go on somewhere else.")] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Start it and return.")] = False,
     as_json: Json = False,
-) -> int:
+) -> None:
     """Go on with a job that was interrupted or failed: what is recorded is replayed, nothing is paid for twice."""
     job = jobs.job(job_id)
     try:
@@ -93,16 +93,16 @@ def resume(
             raise
         emit({"job_id": job.id, "state": str(job.state()), "result": None, "error": error_document(error)})
         notes().print(f"error: {error}", style="red", markup=False)
-        return error.exit_code
+        raise typer.Exit(error.exit_code) from error
     if detach:
         emit(Outcome.of(job, job.status()).document()) if as_json else print(job.id)
-        return 0
+        return
     try:
         status = follow(job, quiet=as_json)
     except KeyboardInterrupt:
         application().suspend(job.folder)
         status = job.status()
-    return finish(job, status, as_json=as_json)
+    finish(job, status, as_json=as_json)
 
 
 @app.command()

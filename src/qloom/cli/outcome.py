@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from qloom.cli.output import emit, notes, people
 from qloom.jobspecs import JobState, JobStatus
 from qloom.report import write_report
@@ -38,8 +40,8 @@ class Outcome:
         return {"job_id": self.job_id, "state": str(self.state), "result": self.result, "error": self.error}
 
 
-def finish(job: Job, status: JobStatus, *, as_json: bool, report: Path | None = None) -> int:
-    """Print what became of a job, write its report if asked, and return the exit code."""
+def finish(job: Job, status: JobStatus, *, as_json: bool, report: Path | None = None) -> None:
+    """Print what became of a job and write its report if asked; exit 1 unless it is COMPLETED."""
     if report is not None:
         write_report(job, report)
     outcome = Outcome.of(job, status)
@@ -50,14 +52,12 @@ def finish(job: Job, status: JobStatus, *, as_json: bool, report: Path | None = 
         people().print(json.dumps(outcome.result, indent=2), markup=False)
     if not done:
         _say_why(job, status)
-    return 0 if done else EXIT_FAILED
+        raise typer.Exit(EXIT_FAILED)
 
 
 def _say_why(job: Job, status: JobStatus) -> None:
     console = notes()
     reason = f" ({status.reason})" if status.reason else ""
     console.print(f"job {job.id} is {status.state}{reason}: {status.error}", style="red", markup=False)
-    for frame in status.frames:
-        console.print(f"  {frame}", markup=False)
     if status.state in (JobState.INTERRUPTED, JobState.FAILED):
         console.print(f"go on with: qloom job resume {job.id}", markup=False)

@@ -15,7 +15,7 @@ from qloom.cli.live import follow
 from qloom.cli.outcome import Outcome, finish
 from qloom.cli.output import Json, emit, error_document, notes, table
 from qloom.errors import InvalidParameters, InvalidSetting, Misuse, QloomError
-from qloom.jobspecs import Budget, Resources
+from qloom.limits import Budget, Resources
 from qloom.programs.shipping import bundle_function, find_programs, load_program
 
 Target = Annotated[
@@ -54,7 +54,7 @@ def run(
         bool, typer.Option("--detach", help="Start it, print its id and return; it goes on when the terminal closes.")
     ] = False,
     as_json: Json = False,
-) -> int:
+) -> None:
     """Run a program as a job, show its progress, and print its result."""
     limits = _said(cpus=cpus, memory_mb=memory_mb, wall_time_s=wall_time_s, processes=processes)
     try:
@@ -71,24 +71,25 @@ def run(
         program = program.with_options(**said, **_device_options(program, device or []))
         arguments = program.parse_arguments(_pairs(parameter or [], "-p"))
         if dry_run:
-            return _dry_run(program, arguments, as_json=as_json)
+            _dry_run(program, arguments, as_json=as_json)
+            return
         job = program.submit(**program.decode_arguments(arguments))
     except QloomError as error:
         if not as_json:
             raise
         emit({"job_id": None, "state": None, "result": None, "error": error_document(error)})
         notes().print(f"error: {error}", style="red", markup=False)
-        return error.exit_code
-    return _watch(job, detach=detach, as_json=as_json, report=report)
+        raise typer.Exit(error.exit_code) from error
+    _watch(job, detach=detach, as_json=as_json, report=report)
 
 
-def _watch(job: Job, *, detach: bool, as_json: bool, report: Path | None) -> int:
+def _watch(job: Job, *, detach: bool, as_json: bool, report: Path | None) -> None:
     if detach:
         if as_json:
             emit(Outcome.of(job, job.status()).document())
         else:
             print(job.id)
-        return 0
+        return
     if not as_json:
         notes().print(f"job {job.id}", style="dim")
     try:
@@ -96,7 +97,7 @@ def _watch(job: Job, *, detach: bool, as_json: bool, report: Path | None) -> int
     except KeyboardInterrupt:
         application().suspend(job.folder)
         status = job.status()
-    return finish(job, status, as_json=as_json, report=report)
+    finish(job, status, as_json=as_json, report=report)
 
 
 def _load(target: str) -> Program:
@@ -141,7 +142,7 @@ def _pairs(texts: list[str], option: str) -> dict[str, str]:
     return pairs
 
 
-def _dry_run(program: Program, arguments: dict[str, Any], *, as_json: bool) -> int:
+def _dry_run(program: Program, arguments: dict[str, Any], *, as_json: bool) -> None:
     bundle = bundle_function(program.function, data_files=program.options.data_files)
     application().check_options(program.options)
     document = {
@@ -154,8 +155,7 @@ def _dry_run(program: Program, arguments: dict[str, Any], *, as_json: bool) -> i
     }
     if as_json:
         emit(document)
-        return 0
+        return
     table(f"{program.name} would ship", ["file", "bytes"], document["files"].items())  # type: ignore[attr-defined]
     print(f"packages it imports: {', '.join(bundle.third_party) or 'none'}")
     print(f"parameters: {arguments}")
-    return 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from qloom.circuits import Expression, Instruction
 from qloom.convert import formulas
-from qloom.convert.limits import MAX_INSTRUCTIONS
+from qloom.convert.limits import MAX_DEFINITION, MAX_INSTRUCTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -61,8 +61,10 @@ class Meaning:
 
 
 def _placed(step: Instruction, values: Mapping[str, Angle], qubits: Sequence[int]) -> Instruction:
-    angles = tuple(angle.substitute(values) if isinstance(angle, Expression) else angle for angle in step.parameters)
-    return step._replace(qubits=tuple([qubits[index] for index in step.qubits]), parameters=angles)
+    on, angles = tuple([qubits[index] for index in step.qubits]), step.parameters
+    if angles and values:
+        angles = tuple([angle.substitute(values) if isinstance(angle, Expression) else angle for angle in angles])
+    return Instruction(step.name, on, angles, step.clbits, step.controls, step.unit, step.body)
 
 
 @dataclass(slots=True)
@@ -90,9 +92,11 @@ class Calls:
     Args:
         scope: the names; it may gain names while reading, never lose or change one.
         other: what to do with a statement that calls no known gate.
+        limit: how many instructions the calls may unroll to.
     """
 
-    def __init__(self, scope: Scope, other: Callable[[str], None]) -> None:
+    def __init__(self, scope: Scope, other: Callable[[str], None], limit: int = MAX_INSTRUCTIONS) -> None:
+        self._limit = limit
         self.scope = scope
         self.other = other
         self.steps: list[Instruction] = []
@@ -116,8 +120,8 @@ class Calls:
             head, bracket, operands = piece.rpartition(")")
             angle_text = ""
             if bracket:
-                name, _, angle_text = head.partition("(")
-                name = name.strip()
+                name, opened, angle_text = head.partition("(")
+                name = name.strip() if opened else ""
             else:
                 name, *behind = operands.split(None, 1) or ("",)
                 operands = behind[0] if behind else ""
@@ -139,8 +143,8 @@ class Calls:
     def _extend(self, meaning: Meaning, angles: tuple[Angle, ...], groups: tuple[tuple[int, ...], ...]) -> None:
         for qubits in groups:
             self.steps.extend(meaning.apply(angles, qubits))
-        if len(self.steps) > MAX_INSTRUCTIONS:
-            raise NotInSubset(f"more than {MAX_INSTRUCTIONS} instructions")
+        if len(self.steps) > self._limit:
+            raise NotInSubset(f"more than {self._limit} instructions")
 
     def resolve(self, operand: str) -> int | tuple[int, ...]:
         """Return the qubit or the register that an operand names."""
@@ -221,7 +225,7 @@ def define(found: re.Match[str], scope: Scope) -> Meaning:
         raise NotInSubset(found[0])
     names = {**constants, **{name: ("parameter", name) for name in parameters}}
     index: dict[str, int | tuple[int, ...]] = {name: position for position, name in enumerate(qubits)}
-    calls = Calls(Scope(scope.gates, names, scope.functions, index, scope.whole_numbers), _refuse)
+    calls = Calls(Scope(scope.gates, names, scope.functions, index, scope.whole_numbers), _refuse, MAX_DEFINITION)
     calls.read(found["body"])
     return Meaning(len(parameters), len(qubits), "", 0, parameters, tuple(calls.steps))
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qloom.circuits import Circuit
 from qloom.convert.calls import NotInSubset
 from qloom.convert.qasm_fast import read_subset
 from qloom.convert.qiskit_in import from_qiskit, is_qiskit
 from qloom.errors import InvalidCircuit, MissingExtra
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MAX_BYTES = 64 * 1024 * 1024
 """The largest file that is read; a million gates take about half of it."""
@@ -65,11 +68,19 @@ def from_openqasm(text: str) -> Circuit:
     try:
         return read_subset(text)
     except NotInSubset as reason:
-        if find_spec("openqasm3") is None or find_spec("antlr4") is None:
-            raise MissingExtra(_without_parser(text, str(reason))) from reason
-    from qloom.convert.qasm_reference import read_reference
+        stopped_at = str(reason)
+    return _reference_reader(text, stopped_at)(text)
 
-    return read_reference(text)
+
+def _reference_reader(text: str, stopped_at: str) -> Callable[[str], Circuit]:
+    try:
+        from qloom.convert.qasm_reference import read_reference
+    except ImportError as error:
+        # The package says so with an ImportError of its own where only its parser's runtime is missing.
+        if (error.name or "openqasm3").partition(".")[0] not in {"openqasm3", "antlr4"}:
+            raise
+        raise MissingExtra(_without_parser(text, stopped_at)) from error
+    return read_reference
 
 
 def _without_parser(text: str, stopped_at: str) -> str:

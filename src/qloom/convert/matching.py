@@ -24,10 +24,9 @@ _PROBES = (
     (9.86, -7.38, 11.1, 8.53),
 )
 _TOLERANCE = 1e-9
-_MAX_QUBITS = 4
+_MAX_BODY = 100
 
 
-@lru_cache(maxsize=256)
 def standard(name: str, defined: Meaning) -> Meaning:
     """Return the standard gate of that name where the definition has exactly its matrix, else the definition itself.
 
@@ -37,10 +36,14 @@ def standard(name: str, defined: Meaning) -> Meaning:
     known = GATES.get(ALIASES.get(name, name))
     if known is None or (known.num_parameters, known.num_qubits) != (defined.num_parameters, defined.num_qubits):
         return defined
-    if known.num_qubits > _MAX_QUBITS or any(step.name not in GATES for step in defined.body):
+    if len(defined.body) > _MAX_BODY or any(step.name not in GATES for step in defined.body):
         return defined
-    same = all(_agree(known.name, defined, probe[: known.num_parameters]) for probe in _PROBES)
-    return Meaning(known.num_parameters, known.num_qubits, known.name) if same else defined
+    return Meaning(known.num_parameters, known.num_qubits, known.name) if _is_gate(known.name, defined) else defined
+
+
+@lru_cache(maxsize=256)
+def _is_gate(name: str, defined: Meaning) -> bool:
+    return all(_agree(name, defined, probe[: defined.num_parameters]) for probe in _PROBES)
 
 
 def _agree(name: str, defined: Meaning, angles: tuple[float, ...]) -> bool:

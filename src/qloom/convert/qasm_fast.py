@@ -64,7 +64,9 @@ def read_subset(text: str) -> Circuit:
     """
     try:
         return _Reader(text).circuit()
-    except (formulas.NotAFormula, InvalidCircuit, RecursionError) as error:
+    except NotInSubset:
+        raise
+    except (InvalidCircuit, ValueError, RecursionError) as error:  # ValueError: no formula, or a number of too many digits
         raise NotInSubset(str(error)) from error
 
 

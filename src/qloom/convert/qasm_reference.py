@@ -19,7 +19,7 @@ from qloom.circuits.gates import CHANNELS
 from qloom.convert import formulas
 from qloom.convert.calls import Meaning
 from qloom.convert.dialects import INCLUDES, NOISE, NOISE_NAME, VERBATIM, meanings, why_not_a_name
-from qloom.convert.limits import MAX_INSTRUCTIONS, MAX_QUBITS
+from qloom.convert.limits import MAX_DEFINITION, MAX_INSTRUCTIONS, MAX_QUBITS
 from qloom.convert.matching import standard
 from qloom.convert.names import spoken
 from qloom.convert.qasm_constants import Duration, Entry, Register, Values, words, wrong
@@ -27,11 +27,10 @@ from qloom.convert.qasm_syntax import parse
 from qloom.errors import InvalidCircuit, UnknownName
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from qloom.circuits import Angle
 
-_PHYSICAL = re.compile(r"\$[0-9]+")
 _LINE_COMMENT = re.compile(r"//.*")
 
 REFUSED: dict[type, str] = {
@@ -64,14 +63,14 @@ def read_reference(text: str) -> Circuit:
     >>> read_reference("qubit[3] q; ctrl(2) @ inv @ s q[0], q[1], q[2];").instructions[0][:2]
     ('sdg', (0, 1, 2))
     """
-    program, version = parse(text)
-    return _Walk(text, version).circuit(program)
+    program, version, physical = parse(text)
+    return _Walk(text, version, physical).circuit(program)
 
 
 class _Walk:
     """One program on its way to a circuit."""
 
-    def __init__(self, text: str, version: int) -> None:
+    def __init__(self, text: str, version: int, physical: Mapping[str, int]) -> None:
         self.text = text
         self.version = version
         self.spoken = spoken(text)
@@ -83,8 +82,10 @@ class _Walk:
         self.parameters: list[str] = []
         self.steps: list[Instruction] = []
         self.turns = 0
-        self.num_qubits = self.num_bits = 0
-        self.physical = False
+        self.num_bits = 0
+        self.num_qubits = 1 + max(physical.values(), default=-1)
+        self.physical = bool(physical)
+        self.values.scopes[0].update({name: Register(True, (index,), single=True) for name, index in physical.items()})
         self.in_box = False
         self.statements: dict[type, Callable[[Any], None]] = {
             ast.Include: self._include,
@@ -110,21 +111,8 @@ class _Walk:
         self.later = {
             statement.name.name: statement for statement in program.statements if isinstance(statement, ast.QuantumGateDefinition)
         }
-        self._declare_physical()
         self._block(program.statements)
         return Circuit(self.num_qubits, self.steps, num_clbits=self.num_bits, parameters=self.parameters)
-
-    def _declare_physical(self) -> None:
-        names = set(_PHYSICAL.findall(self.text))
-        indices = {name: int(name[1:]) for name in names}
-        for name, index in indices.items():
-            if index >= MAX_QUBITS:
-                before = self.text[: self.text.index(name)]
-                line, column = 1 + before.count("\n"), len(before) - before.rfind("\n")
-                raise InvalidCircuit(f"{name} is beyond the limit of {MAX_QUBITS} qubits", line=line, column=column)
-        self.physical = bool(names)
-        self.num_qubits = 1 + max(indices.values(), default=-1)
-        self.values.scopes[0].update({name: Register(True, (index,), single=True) for name, index in indices.items()})
 
     # ---- statements in general -----------------------------------------------------------------------------------
 
@@ -179,13 +167,15 @@ class _Walk:
 
     def _count(self, node: Any) -> None:
         self.turns += 1
-        if self.turns > MAX_INSTRUCTIONS or len(self.steps) > MAX_INSTRUCTIONS:
-            wrong(node, f"the program unrolls into more than {MAX_INSTRUCTIONS} instructions, which is the limit")
+        if self.turns > MAX_INSTRUCTIONS:
+            wrong(node, f"the loops of the program take more than {MAX_INSTRUCTIONS} turns, which is the limit")
 
     def _add(self, node: Any, steps: Iterable[Instruction]) -> None:
         self.steps.extend(steps)
-        if len(self.steps) > MAX_INSTRUCTIONS:
-            wrong(node, f"the program unrolls into more than {MAX_INSTRUCTIONS} instructions, which is the limit")
+        limit = MAX_DEFINITION if self.defining else MAX_INSTRUCTIONS
+        if len(self.steps) > limit:
+            what = f"gate {self.defining!r}" if self.defining else "the program"
+            wrong(node, f"{what} unrolls into more than {limit} instructions, which is the limit")
 
     # ---- declarations --------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from openqasm3.parser import (
     span,
 )
 
+from qloom.convert.limits import MAX_DIGITS, MAX_QUBITS
 from qloom.errors import InvalidCircuit
 
 _VERSIONS = {"2.0": 2, "3": 3, "3.0": 3, "3.1": 3}
@@ -27,8 +28,10 @@ _KEYWORDS_2 = {"OPENQASM", "include", "qreg", "creg", "gate", "measure", "reset"
 _WORD = re.compile(r"[A-Za-z]\w*")
 
 
-def parse(text: str) -> tuple[Any, int]:
-    """Return the program's tree and the version of the language, 2 or 3; 3 where the text does not say.
+def parse(text: str) -> tuple[Any, int, dict[str, int]]:
+    """Return the program's tree, the version of the language (3 where the text does not say), and its physical qubits.
+
+    Physical qubits come as name -> number, `$3` -> 3.
 
     Raises:
         InvalidCircuit: text that is no OpenQASM, with line and column.
@@ -43,10 +46,12 @@ def parse(text: str) -> tuple[Any, int]:
         stream.fill()
         if not any(token.channel == 0 and token.text != "<EOF>" for token in stream.tokens):
             raise InvalidCircuit("the text holds no statement", line=1, column=1)
+        _check_numbers(stream.tokens)
         version = _version(stream.tokens)
         if version == 2:
             _as_version_2(stream.tokens)
-        return _Visitor().visitProgram(parser.program()), version
+        physical = _physical(stream.tokens)
+        return _Visitor().visitProgram(parser.program()), version, physical
     except QASM3ParsingError as error:
         found = _PLACE.match(str(error))
         line, column, message = (int(found[1]), int(found[2]), found[3]) if found else (1, 0, str(error))
@@ -83,6 +88,28 @@ class _Visitor(QASMNodeVisitor):
     def visitPragma(self, ctx: Any) -> Any:  # noqa: N802  the base class's name
         content = ctx.RemainingLineContent()
         return ast.Pragma(command=content.getText() if content else "")
+
+
+def _check_numbers(tokens: list[Any]) -> None:
+    for token in tokens:
+        if len(token.text) > MAX_DIGITS and (token.text[0].isdigit() or token.text[0] in "$."):
+            raise InvalidCircuit(
+                f"a number of {len(token.text)} digits is too long; the limit is {MAX_DIGITS}",
+                line=token.line,
+                column=token.column + 1,
+            )
+
+
+def _physical(tokens: list[Any]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for token in tokens:
+        if token.type == qasm3Lexer.HardwareQubit:
+            found[token.text] = int(token.text[1:])
+            if found[token.text] >= MAX_QUBITS:
+                raise InvalidCircuit(
+                    f"{token.text} is beyond the limit of {MAX_QUBITS} qubits", line=token.line, column=token.column + 1
+                )
+    return found
 
 
 def _version(tokens: list[Any]) -> int:

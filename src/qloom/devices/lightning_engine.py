@@ -7,8 +7,8 @@ What to know about the module (0.45):
 
 - A `MeasurementsC128` holds a bare pointer to its state: the state has to outlive it.
 - Wrong arguments inside an OpenMP region end the process, so nothing unchecked may reach it.
-- Gates and probabilities use one thread. Sums of terms and gradients use OpenMP; inner products from 16 qubits up ask for
-  2**(n-15) threads whatever `omp_set_num_threads` says, unless dynamic adjustment is on. So with one thread it is switched
+- Gates and probabilities use one thread. Sums of terms and gradients use OpenMP; inner products from 18 qubits up ask for
+  2**(n-17) threads whatever `omp_set_num_threads` says, unless dynamic adjustment is on. So with one thread it is switched
   on, and sums are the same to the last bit in every run; with several, the last bits may differ.
 """
 
@@ -78,7 +78,8 @@ DIAGONAL_BYTES = 1 << 26
 """Memory for the diagonals of an observable's groups; groups beyond it are summed term by term."""
 
 BLAS_LIMIT = 4096
-HIDDEN_THREADS_QUBITS = 16
+HIDDEN_THREADS_QUBITS = 17
+TERM_BY_TERM_QUBITS = 16
 DENSE_QUBITS = 6
 """Up to so many qubits a sum is one small matrix: entering lightning's own sum costs 6 us, more than the product."""
 
@@ -272,7 +273,7 @@ class _Sum:
         most = DIAGONAL_BYTES // (8 << observable.num_qubits) if observable.num_qubits < 60 else 0
         self._constant, groups, rest = split(observable, most)
         self._groups = [(_turns(ops.StateVectorC128, group.basis), diagonal(observable, group.terms)) for group in groups]
-        one_by_one = observable.num_qubits >= HIDDEN_THREADS_QUBITS
+        one_by_one = observable.num_qubits >= TERM_BY_TERM_QUBITS
         self._rest = pauli_sum(ops, observable, rest) if rest and not one_by_one else None
         self._terms = [(observable.coefficients[index], pauli_product(ops, observable, index)) for index in rest * one_by_one]
         simple = not rest and all(not turns for turns, _ in self._groups)

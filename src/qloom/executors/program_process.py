@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from qloom.jobspecs import JobSpec, Resources
+    from qloom.jobspecs import JobSpec
     from qloom.kit.job_folder import JobFolder
+    from qloom.limits import Resources
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 CANNOT_START = 127

@@ -68,6 +68,7 @@ class LaneRecorder:
         self._history: LaneHistory | None = None
         self._failure: tuple[Call, list[Any], int] | None = None
         self._in_step = False
+        self._announced = False
         # One test on the hot path stands for all that is rare: what must be done, or refused, before the next call.
         self._gate: Callable[[], None] | None = self._begin
         self._append: Callable[[int, bytes], None] = self._append_first
@@ -86,6 +87,8 @@ class LaneRecorder:
             self._gate()
         if (found := self._calls.get(self._position)) is not None and (result := self._replay(found, question)) is not None:
             return result
+        if not self._announced:
+            self._announce()
         try:
             seed = question.seed
             if seed is None:
@@ -105,6 +108,7 @@ class LaneRecorder:
         found = self._calls.get(self._position)
         if found is not None and (result := self._replay(found, question)) is not None:
             return result
+        self._announce()
         try:
             result, seed = self._buy(question, device, prepared)
             self._record(records.ANSWER, (seed, question, result.pack()), durable=True)
@@ -123,6 +127,7 @@ class LaneRecorder:
         if found is not _MISSING:
             text, self._metric = found
             return loads(text)
+        self._announce()
         self._gate, self._in_step = self._refuse_nested, True
         try:
             text = dumps(compute(), f"the result of step {name!r}")
@@ -142,6 +147,7 @@ class LaneRecorder:
         found = self._meet(records.NOW, _NOW)
         if found is not _MISSING:
             return float(found[0])
+        self._announce()
         try:
             seconds = float(read())
             self._record(records.NOW, (_NOW, seconds))
@@ -285,12 +291,18 @@ class LaneRecorder:
 
     # ---- recording -----------------------------------------------------------------------------------------------
 
+    def _announce(self) -> None:
+        """Say this lane's name in the segment; before its first call is computed, so that no append stands between the two."""
+        if not self._announced:
+            writer = self._ledger.writer()
+            writer.append(records.LANE, self._encode((self._number, self._name)))
+            self._append = writer.append
+            self._announced = True
+
     def _append_first(self, kind: int, payload: bytes) -> None:
-        """Say this lane's name in the segment before its first record."""
-        writer = self._ledger.writer()
-        writer.append(records.LANE, self._encode((self._number, self._name)))
-        self._append = writer.append
-        writer.append(kind, payload)
+        """Add the lane's first record where that is no answer: a metric, a dropped history."""
+        self._announce()
+        self._append(kind, payload)
 
     def _record(self, kind: int, content: Call, *, durable: bool = False) -> None:
         """Append one record at the lane's position."""
@@ -308,11 +320,8 @@ class LaneRecorder:
             self._append(kind, payload)
 
     def _append_durable(self, kind: int, payload: bytes) -> None:
-        writer = self._ledger.writer()
-        if self._append == self._append_first:
-            writer.append(records.LANE, self._encode((self._number, self._name)))
-            self._append = writer.append
-        writer.append_durable(kind, payload)
+        self._announce()
+        self._ledger.writer().append_durable(kind, payload)
 
     def _note_failure(self, call: Call, error: Exception) -> None:
         """Remember an error; it is recorded if the program goes on."""

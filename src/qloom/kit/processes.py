@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
-    from qloom.jobspecs import Resources
+    from qloom.limits import Resources
 
 MARKER = "QLOOM_JOB_ID"
 """The variable that every process of a job inherits."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from qloom.errors import InvalidProgram
 from qloom.programs.finding import check_name, programs_in
 from qloom.programs.local_modules import (
+    INSTALLED_FOLDERS,
     OURS,
     PYTHONS_OWN,
     Import,
@@ -88,7 +89,12 @@ class _Collection:
         """Return the root that holds a top-level name of the user's own."""
         if top == OURS or top in PYTHONS_OWN or (self.only is not None and top != self.only):
             return None
-        return next((root for root in self.roots if find_module(root, top) is not None), None)
+        for root in self.roots:
+            found = find_module(root, top)
+            # Python prefers a package with __init__.py anywhere on its path to a mere folder of that name.
+            if found is not None and (found.is_file() or not _installed(top, besides=root)):
+                return root
+        return None
 
     def add_file(self, root: Path, path: Path, dotted: str) -> None:
         """Add a Python file, once; its imports are read later."""
@@ -155,20 +161,23 @@ def _of_notebook(function: FunctionType, data_files: Sequence[str]) -> Parts:
 
 
 def _added_roots(function: FunctionType) -> list[Path]:
-    """Folders outside the installation that the notebook's modules came from (`sys.path.append("../src")`)."""
-    installed = tuple({str(Path(prefix).resolve()) for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix)})
-    roots = []
+    """Folders of the user's own that the notebook's modules came from (`sys.path.append("../src")`)."""
+    roots: dict[Path, None] = {}
     for value in list(function.__globals__.values()):
         name = value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", None)
         module = sys.modules.get(name.partition(".")[0]) if isinstance(name, str) else None
         file = getattr(module, "__file__", None)
-        if module is None or not file or module.__name__ in ("__main__", OURS):
-            continue
-        path = Path(file).resolve()
-        root = path.parents[1] if path.name == "__init__.py" else path.parent
-        if not str(root).startswith(installed) and root not in roots:
-            roots.append(root)
-    return roots
+        if file and getattr(module, "__name__", OURS) not in ("__main__", OURS):
+            path = Path(file).resolve()
+            roots[path.parents[1] if path.name == "__init__.py" else path.parent] = None
+    return [root for root in roots if not _is_installed(root)]
+
+
+def _is_installed(root: Path) -> bool:
+    """Whether a folder belongs to Python or to an installer, so that what is in it is there where the program runs too."""
+    prefixes = {Path(prefix).resolve() for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix)}
+    inside = any(root.is_relative_to(prefix) for prefix in prefixes) or any(part in INSTALLED_FOLDERS for part in root.parts)
+    return inside or next(root.glob("*.dist-info"), None) is not None or next(root.glob("*.egg-info"), None) is not None
 
 
 def _bundle(collection: _Collection, entry_point: str) -> Parts:
@@ -198,7 +207,7 @@ def _refuse_script_imports(tree: ast.Module, path: Path, place: Place) -> None:
     for found in imports(tree, place.module.rpartition(".")[0]):
         top = found.module.partition(".")[0]
         beside = bool(top) and top not in PYTHONS_OWN and find_module(path.parent, top) is not None
-        if beside and not found.guarded and find_module(place.root, top) is None and not _installed(top):
+        if beside and not found.guarded and find_module(place.root, top) is None and not _installed(top, besides=path.parent):
             raise InvalidProgram(
                 f"{path.name}, line {found.line}: {top} stands beside it, but {path.name} is inside a package "
                 f"({path.parent.name}/__init__.py), so it is reached as {place.module.rpartition('.')[0]}.{top}; "
@@ -206,10 +215,13 @@ def _refuse_script_imports(tree: ast.Module, path: Path, place: Place) -> None:
             )
 
 
-def _installed(top: str) -> bool:
-    from importlib.util import find_spec
+def _installed(top: str, *, besides: Path) -> bool:
+    """Whether a module of that name, more than a mere folder, can be imported from outside a root."""
+    from importlib.machinery import PathFinder
 
-    return find_spec(top) is not None
+    places = [place for place in sys.path if Path(place or ".").resolve() != besides]
+    spec = PathFinder.find_spec(top, places)
+    return spec is not None and spec.origin is not None
 
 
 # ---- files -----------------------------------------------------------------------------------------------------------

@@ -110,6 +110,7 @@ class Context:
         self._lanes = Lanes(recorder.lane)
         self._lane = self._lanes.current
         self._streams = RandomStreams(seed)
+        self._stepping: set[str] = set()  # lanes inside a step
         self._inputs = inputs
         self._progress = ProgressFile(progress_file)
         self.devices = Devices(devices, self._lane)
@@ -279,19 +280,35 @@ class Context:
             raise Misuse(
                 f"ctx.step runs plain functions, {name} is async; await it outside, and record what costs in a plain one"
             )
-        result: T = self._lane().step(name, _step_arguments(name, args, kwargs), partial(function, *args, **kwargs))
+        lane = self._lane()
+        work = partial(self._run_step, lane.name, partial(function, *args, **kwargs))
+        result: T = lane.step(name, _step_arguments(name, args, kwargs), work)
         return result
 
     @property
     def rng(self) -> np.random.Generator:
-        """Random numbers that a replay repeats: a numpy Generator from the job's seed, one for each lane."""
-        return self._streams.of(self._lane().name)
+        """Random numbers that a replay repeats: a numpy Generator from the job's seed, one for each lane.
+
+        Raises:
+            Misuse: inside a step, which a replay does not run again, so that later numbers would differ.
+        """
+        lane = self._lane().name
+        if lane in self._stepping:
+            raise Misuse("ctx.rng inside a step: a replay runs no step again, so later numbers would differ; draw before it")
+        return self._streams.of(lane)
 
     def now(self) -> dt.datetime:
         """Return the time, UTC; a replay gets the recorded one."""
         import datetime as dt
 
         return dt.datetime.fromtimestamp(self._lane().now(time.time), dt.UTC)
+
+    def _run_step(self, lane: str, work: Callable[[], T]) -> T:
+        self._stepping.add(lane)
+        try:
+            return work()
+        finally:
+            self._stepping.discard(lane)
 
     # ---- input ---------------------------------------------------------------------------------------------------
 

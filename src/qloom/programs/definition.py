@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from qloom.errors import InvalidProgram, InvalidSetting, UnknownName
-from qloom.jobspecs import Budget, Resources
+from qloom.limits import Budget, Resources
 from qloom.programs.parameters import EMPTY, Misfit, ProgramParameter, bind, checked, json_schema, read_signature, refuse, resolve
 
 if TYPE_CHECKING:
@@ -193,7 +193,11 @@ class ProgramDefinition:
 
 
 def inside_job() -> bool:
-    """Whether this process runs a job's program, where starting another job at import would never end."""
+    """Whether this process runs a job's program, where starting another job at import would never end.
+
+    >>> inside_job()
+    False
+    """
     return bool(os.environ.get("QLOOM_JOB_ID"))
 
 

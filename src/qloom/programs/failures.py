@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 SHOWN_FRAMES = 20
 """Frames kept at each end: a recursion that ran away has a thousand alike."""
+SHOWN_CHARACTERS = 10_000
+"""Of a message; and 200 of a line of code: some put a whole array into an error."""
+SHOWN_CODE = 200
 SHOWN_INSIDE = 5
 """How many exceptions of a group are named."""
 
@@ -29,6 +32,8 @@ def error_text(error: BaseException) -> str:
         message = str(error)
     except Exception as broken:  # noqa: BLE001  a user's own __str__ may raise anything; the job's end must be told all the same
         message = f"(its message cannot be read: {type(broken).__name__})"
+    if len(message) > SHOWN_CHARACTERS:
+        message = f"{message[:SHOWN_CHARACTERS]}... ({len(message) - SHOWN_CHARACTERS} more characters)"
     text = type(error).__name__ + (f": {message}" if message else "")
     inside = list(_leaves(error)) if isinstance(error, BaseExceptionGroup) else []
     return "; ".join([text, *(error_text(leaf) for leaf in inside[:SHOWN_INSIDE])])
@@ -81,7 +86,7 @@ def _own(filename: str, root: str) -> bool:
 
 def _line(filename: str, line: int, function: str, root: str) -> str:
     name = os.path.relpath(os.path.realpath(filename), root)
-    return f"{name}:{line} in {function}: {linecache.getline(filename, line).strip()}"
+    return f"{name}:{line} in {function}: {linecache.getline(filename, line).strip()[:SHOWN_CODE]}"
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

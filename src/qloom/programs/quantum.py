@@ -38,6 +38,12 @@ class PreparedTask:
     """Circuits that were made ready on a device: only numbers travel from now on. Every call goes through the caller's lane.
 
     Made by `QuantumDevice.prepare`. The fast path is a float64 array of shape (parameters,).
+
+    >>> import qloom
+    >>> from qloom.circuits import Parameter
+    >>> task = qloom.device("sim").prepare(qloom.Circuit(1).ry(Parameter("theta"), 0), {"Z": 1.0})
+    >>> task.parameters, round(task.estimate([0.5]).value, 6)
+    (('theta',), 0.877583)
     """
 
     __slots__ = ("_array_type", "_bills", "_device", "_digest", "_float64", "_lane", "_names", "_prepared", "_shape")
@@ -177,6 +183,10 @@ class QuantumDevice:
     Attributes:
         engine: what computed last; None before the first `prepare`.
         problems: what a resumed job should say of this device.
+
+    >>> import qloom
+    >>> qloom.device("sim").run(qloom.Circuit(2).x(1), shots=10).counts
+    {'01': 10}
     """
 
     def __init__(

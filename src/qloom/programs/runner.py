@@ -99,10 +99,10 @@ def _end(folder: JobFolder, make_context: Callable[[], Context], thread_errors: 
 
 
 def _run(folder: JobFolder, make_context: Callable[[], Context]) -> Any:
+    before = set(threading.enumerate())
     job = folder.spec()
     program = _load(job)
     arguments = program.decode_arguments(job.parameters)
-    before = set(threading.enumerate())
     context = make_context()
     try:
         value = _call(program, context, arguments)

@@ -32,7 +32,7 @@ class Bundle(NamedTuple):
 
 
 def bundle_file(path: Path, program_name: str, data_files: Sequence[str] = ()) -> Bundle:
-    """Return the bundle of a program in a file.
+    r"""Return the bundle of a program in a file.
 
     The root is the file's folder; inside a package (a folder with `__init__.py`) it is the folder that holds the top package.
 
@@ -45,6 +45,13 @@ def bundle_file(path: Path, program_name: str, data_files: Sequence[str] = ()) -
         InvalidProgram: a file that cannot be read or is no Python (with the line), a data file that is missing, outside the
             root or too large.
         UnknownName: nothing of that name at the top level of the file.
+
+    >>> import tempfile, pathlib
+    >>> file = pathlib.Path(tempfile.mkdtemp()) / "scan.py"
+    >>> _ = file.write_text("import numpy, qloom\n@qloom.program\ndef scan(ctx): ...\n")
+    >>> bundle = bundle_file(file, "scan")
+    >>> list(bundle.files), bundle.entry_point, bundle.third_party
+    (['scan.py'], 'scan:scan', ('numpy',))
     """
     from qloom.programs import collecting
 
@@ -67,10 +74,16 @@ def bundle_function(function: Callable[..., Any], data_files: Sequence[str] = ()
 
 
 def find_programs(path: Path) -> list[str]:
-    """Return the names of the functions in a file that are decorated as programs, in order. Runs nothing.
+    r"""Return the names of the functions in a file that are decorated as programs, in order. Runs nothing.
 
     Raises:
         InvalidProgram: it cannot be read, or is no Python.
+
+    >>> import tempfile, pathlib
+    >>> file = pathlib.Path(tempfile.mkdtemp()) / "scan.py"
+    >>> _ = file.write_text("import qloom as q\n@q.program(seed=1)\ndef scan(ctx): ...\n")
+    >>> find_programs(file)
+    ['scan']
     """
     from qloom.programs import finding
 

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import pytest
 
 from qloom.errors import WrongState
-from qloom.jobspecs import JobSpec, JobState, JobStatus, Resources, new_job_id
+from qloom.jobspecs import JobSpec, JobState, JobStatus, new_job_id
 from qloom.kit.files import read_json, write_json
 from qloom.kit.job_folder import JobFolder
 from qloom.kit.processes import is_running
 from qloom.kit.waiting import pauses
+from qloom.limits import Resources
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,25 @@
+OPENQASM 3.0;
+include "stdgates.inc";
+const int[8] a = 7;
+const uint b = a % 4;
+const int c = (a << 1) | (b & 2) ^ 1;
+const int d = -a + 2 * b - (a >> 1);
+const float f = sqrt(2.0) * a;
+const angle[32] g = mod(7.5, 2.0) + floor(2.7) + ceiling(2.1);
+const duration t = 100ns;
+input float[64] theta;
+float half = theta / 2;
+int m = popcount(7);
+qubit[4] q;
+bit[2] result = measure q[0:1];
+rx(f) q[b];
+ry(g) q[d + 5];
+rz(half + c) q[a - 6];
+rx(pow(2.0, 3) + int(3.0) * float(2)) q[sizeof(q) - 1];
+ry(mod(7, 4) * theta) q[m - 2];
+delay[t] q[0];
+delay[2 * t] q[1];
+delay[t / 4] q[2];
+delay[theta * 1.0us] q[3];
+rx(1_000 * 0x1F + 0b11 - 0o17) q[0];
+{ const int inner = 2; x q[inner]; }

@@ -1,0 +1,11 @@
+OPENQASM 3.0;
+include "stdgates.inc";
+qubit[3] q;
+h q[0]; rz(0.0) q[0];
+h q[1]; rz(pi/8) q[1];
+h q[2]; rz(2*(pi/8)) q[2];
+cx q[2], q[1]; cx q[1], q[0];
+ry((pi/8)*2 + 4) q[0]; ry((pi/8)*4 + 4) q[2];
+ry((pi/8)*0 + 1) q[0]; ry((pi/8)*2 + 1) q[2];
+rx(0.25) q[1]; rx(0.5) q[1];
+cp(pi/2) q[0], q[1]; cp(pi/4) q[1], q[2];

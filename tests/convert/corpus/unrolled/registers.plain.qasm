@@ -1,0 +1,10 @@
+OPENQASM 3.0;
+include "stdgates.inc";
+qubit[4] q;
+qubit r;
+bit[4] c;
+bit d;
+bit[2] e;
+bit f;
+h q[0]; h q[1];
+cx q[0], q[3]; cx q[1], q[1];
