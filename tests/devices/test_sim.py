@@ -353,6 +353,12 @@ def test_40_qubits_are_refused_with_the_number_of_bytes() -> None:
         create().prepare(Circuit(40).h(0))
 
 
+def test_a_circuit_beyond_all_numbers_is_refused_in_a_line_that_can_be_read() -> None:
+    reason, _ = create().check(Circuit(20_000))
+    assert reason.startswith("20000 qubits need more than 2**20004 bytes for the state (")
+    assert len(reason) < 250
+
+
 def test_a_limit_given_is_held_to_the_byte() -> None:
     need = needed_bytes("sample", 10)
     assert create(memory_limit_bytes=need + 1000).check(layered(10)) == []

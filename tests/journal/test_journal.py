@@ -1,6 +1,7 @@
 """The journal: a replay gives what was recorded, computes nothing, and goes on where the record ends."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ from qloom.contracts import Lane, Recorder
 from qloom.errors import CorruptRecord, Divergence, Misuse, NoResult, StorageFailed, Unavailable, WrongState
 from qloom.journal import Journal
 from qloom.journal.lanes import derive_seed
-from qloom.results import Engine, Result
+from qloom.results import Engine, Result, SampleTable
 from tests.journal.helpers import ENGINE, journal, never, open_journal, pure, question, segment
 
 
@@ -415,3 +416,26 @@ print(json.dumps([name for name in ("msgspec", "numpy", "asyncio", "pydantic") i
 def test_a_journal_that_nobody_uses_costs_nothing(tmp_path: Path) -> None:
     assert run_python(LIGHT, tmp_path / "checkpoints") == []
     assert not (tmp_path / "checkpoints").exists()
+
+
+def many_keys(size: int) -> Result:
+    table = SampleTable(np.arange(size, dtype="<u8"), np.ones(size, dtype="<i8"), (0, size))
+    return Result(engine=ENGINE, shots=size, key_lengths=(12,), samples=table)
+
+
+def test_a_large_answer_is_read_again_when_it_is_served(tmp_path: Path) -> None:
+    with journal(tmp_path, 1) as first:
+        answer = first.lane("main").ask(question(), lambda _seed: many_keys(1000))
+    with journal(tmp_path, 2) as second:
+        assert recall(second.lane("main"), 0.5) == answer
+
+
+def test_a_large_answer_that_was_cut_off_since_is_named(tmp_path: Path) -> None:
+    with journal(tmp_path, 1) as first:
+        first.lane("main").ask(question(0.1), pure(question(0.1)))
+        first.lane("main").ask(question(0.2), lambda _seed: many_keys(1000))
+    with journal(tmp_path, 2) as second:
+        recall(second.lane("main"), 0.1)
+        os.truncate(segment(tmp_path), segment(tmp_path).stat().st_size - 100)
+        with pytest.raises(CorruptRecord, match="cut off since the journal was read"):
+            recall(second.lane("main"), 0.2)

@@ -246,11 +246,9 @@ class Values:
         arguments = [self.value(argument) for argument in node.arguments]
         if name in self.functions and len(arguments) == 1:
             return formulas.call(self.functions[name], arguments[0])
-        if not self.old and name == "pow" and len(arguments) == 2:
-            return formulas.combine("pow", *arguments)
         if not self.old and name in _ROUNDING and len(arguments) == _ROUNDING[name][0]:
             return self._rounding(node, name, arguments)
-        known = {*self.functions, *(() if self.old else ("pow", *_ROUNDING))}
+        known = {*self.functions, *(() if self.old else _ROUNDING)}
         if name in known:
             wrong(node, f"{name} does not take {len(arguments)} arguments")
         wrong(node, str(UnknownName.among("function", name, known)))

@@ -59,9 +59,16 @@ class EngineCircuit(Protocol):
 
 
 class EngineLibrary(Protocol):
-    """A library that simulates state vectors."""
+    """A library that simulates state vectors.
+
+    Attributes:
+        name, version: what it is.
+        reason: why it was picked, where that needs one.
+    """
 
     name: str
+    version: str
+    reason: str
 
     def engine(self, num_qubits: int, threads: int | None) -> Engine:
         """Return what would compute a circuit of that size with these threads (None: as many as suit the size).
@@ -157,9 +164,14 @@ def memory_reason(what: str, num_qubits: int, need: int, limit: int | None) -> s
         return None
     origin = "80 % of the memory available now" if limit is None else "memory_limit_bytes"
     return (
-        f"{num_qubits} qubits need {state_bytes(num_qubits)} bytes for the state ({need} in all for {what}), "
+        f"{num_qubits} qubits need {_digits(state_bytes(num_qubits))} bytes for the state ({_digits(need)} in all for {what}), "
         f"the limit is {allowed} bytes ({origin}); use fewer qubits"
     )
+
+
+def _digits(number: int) -> str:
+    """Return a number in full while people can read it."""
+    return str(number) if number < 1 << 100 else f"more than 2**{number.bit_length() - 1}"
 
 
 FREE_BYTES = 1 << 24

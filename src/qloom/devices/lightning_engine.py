@@ -98,6 +98,7 @@ class Lightning:
     """
 
     name = "lightning"
+    reason = ""
 
     def __init__(self) -> None:
         try:
@@ -326,9 +327,15 @@ class _Reverse:
         operations: Sequence[Operation],
         observables: Sequence[Observable],
     ) -> None:
-        self._ops = ops
-        self._operations = operations
+        self._create = ops.algorithms.create_ops_listC128
         self._table = AngleTable(names, [angle for step in operations for angle in step.angles])
+        self._names = [NAMES[step.name] for step in operations]
+        self._wires = [list(step.targets) for step in operations]
+        self._inverses = [step.inverse for step in operations]
+        self._matrices = [np.zeros((0, 0), dtype=np.complex128)] * len(operations)
+        self._controls = [list(step.controls) for step in operations]
+        self._values = [[True] * len(step.controls) for step in operations]
+        self._places = [place for place, step in enumerate(operations) if step.angles]
         self._sums = [pauli_sum(ops, observable, range(len(observable.strings))) for observable in observables]
         self._jacobian = ops.algorithms.AdjointJacobianC128()
         formulas = {slot for slot, _ in self._table.formulas}
@@ -344,15 +351,8 @@ class _Reverse:
         return self._table.pull_back(parameters, by_angle)
 
     def _bound(self, angles: list[float]) -> Any:
-        steps = self._operations
-        values = iter(angles)
-        none = np.zeros((0, 0), dtype=np.complex128)
-        return self._ops.algorithms.create_ops_listC128(
-            [NAMES[step.name] for step in steps],
-            [[next(values) for _ in step.angles] for step in steps],
-            [list(step.targets) for step in steps],
-            [step.inverse for step in steps],
-            [none] * len(steps),
-            [list(step.controls) for step in steps],
-            [[True] * len(step.controls) for step in steps],
-        )
+        none: list[float] = []
+        given = [none] * len(self._names)
+        for place, angle in zip(self._places, angles, strict=True):
+            given[place] = [angle]
+        return self._create(self._names, given, self._wires, self._inverses, self._matrices, self._controls, self._values)

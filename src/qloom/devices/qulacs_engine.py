@@ -80,6 +80,7 @@ class Qulacs:
     """
 
     name = "qulacs"
+    version = __version__
 
     def __init__(self, reason: str = "") -> None:
         self.reason = reason
@@ -92,13 +93,13 @@ class Qulacs:
         """
         started = _start(threads)
         if num_qubits <= SINGLE_THREAD_QUBITS:
-            return Engine(self.name, __version__, 1, self.reason)
+            return Engine(self.name, self.version, 1, self.reason)
         if threads is not None and threads != started:
             raise InvalidSetting(
                 f"threads={threads}, but qulacs was started with {started} in this process and cannot change; "
                 f"use threads={started}, or a process of its own"
             )
-        return Engine(self.name, __version__, started, self.reason)
+        return Engine(self.name, self.version, started, self.reason)
 
     def compile(self, circuit: Circuit, observables: Sequence[Observable], engine: Engine) -> QulacsCircuit:
         """Make a circuit ready."""

@@ -19,6 +19,7 @@ from qloom.devices.prepared import PreparedSim
 from qloom.devices.sampler import MAX_SHOTS
 from qloom.errors import InvalidSetting, InvalidTask, MissingExtra, UnknownName, Unsupported
 from qloom.jobspecs import new_job_id
+from qloom.results import Engine
 from qloom.specs import DeviceSpec, reasons_against
 from qloom.tasks import TaskState, read_shots
 
@@ -196,6 +197,7 @@ class SimDevice:
         return self._name
 
     def spec(self) -> DeviceSpec:
+        found = self._library
         return DeviceSpec(
             name=self._name,
             num_qubits=most_qubits(self._limit),
@@ -204,7 +206,7 @@ class SimDevice:
             max_shots=MAX_SHOTS,
             exact_values=True,
             gradients=True,
-            engines=(self._library.engine(1, self._threads),),
+            engines=(Engine(found.name, found.version, self._threads or 1, found.reason),),
             notes={"method": "state vector, complex128", "max_clbits": MAX_CLBITS, "threads": self._threads or "by size"},
         )
 

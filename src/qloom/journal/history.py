@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from qloom.errors import CorruptRecord, InvalidSetting
 from qloom.journal import codec, records
 from qloom.journal.blobs import read_blob
-from qloom.journal.segments import read_record, read_segment
+from qloom.journal.segments import FRAME_SIZE, raise_unreadable, read_record, read_segment
 from qloom.results import Engine
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from qloom.journal.records import SegmentFile
 
 
-RecordedCall: TypeAlias = bytes | tuple[int, bytes]
+RecordedCall: TypeAlias = bytes | records.Far | tuple[int, bytes]
 
 
 @dataclass(slots=True)
@@ -37,7 +37,9 @@ class LaneHistory:
 
     def open_tasks(self, position: int) -> list[str]:
         """Return the ids of tasks that were submitted from this position on and not answered."""
-        later = [call for ordinal, call in self.calls.items() if ordinal >= position and not isinstance(call, bytes)]
+        later = [
+            call for ordinal, call in self.calls.items() if ordinal >= position and not isinstance(call, bytes | records.Far)
+        ]
         tokens = [codec.decode(payload[records.PLACE_SIZE :])[2] for kind, payload in later if kind == records.INTENT]
         return [self.tasks[token] for token in tokens if token in self.tasks]
 
@@ -65,6 +67,7 @@ class History:
     problems: list[str] = field(default_factory=list)
     _checkpoints: list[tuple[Path, int, int]] = field(default_factory=list)
     _drops: list[tuple[str, int]] = field(default_factory=list)
+    _files: list[BinaryIO] = field(default_factory=list)
 
     @classmethod
     def read(cls, checkpoints: Path, *, before_attempt: int) -> History:
@@ -95,15 +98,31 @@ class History:
                 return places, data
         return None
 
+    def close(self) -> None:
+        """Close the segments. Idempotent."""
+        while self._files:
+            self._files.pop().close()
+
+    def _open(self, path: Path) -> int:
+        try:
+            self._files.append(path.open("rb", buffering=0))
+        except OSError as error:
+            raise_unreadable(error, path)
+        return self._files[-1].fileno()
+
     def _read_segment(self, file: SegmentFile) -> None:
         place, place_size, answer = records.PLACE.unpack_from, records.PLACE_SIZE, records.ANSWER
+        descriptor, skipped = self._open(file.path), FRAME_SIZE + place_size
         names: dict[int, str] = {}
         lanes: dict[int, LaneHistory] = {}
         calls: dict[int, dict[int, RecordedCall]] = {}
         for kind, payload, offset in read_segment(file.path, self.problems):
             if kind == answer:  # nearly all records; every test and tuple here is paid for each of them
                 number, ordinal = place(payload)
-                calls[number][ordinal] = payload
+                size = len(payload)
+                calls[number][ordinal] = (
+                    payload if size <= records.NEAR_BYTES else records.Far(descriptor, offset + skipped, size - place_size)
+                )
                 continue
             plain = kind & ~records.LARGE_FLAG
             if plain in records.CALLS:

@@ -28,7 +28,7 @@ _MISSING: Any = object()
 
 
 def _kind(found: RecordedCall) -> int:
-    return records.ANSWER if isinstance(found, bytes) else found[0] & ~records.LARGE_FLAG
+    return records.ANSWER if isinstance(found, bytes | records.Far) else found[0] & ~records.LARGE_FLAG
 
 
 def derive_seed(job_seed: int, lane: str, ordinal: int) -> int:
@@ -222,6 +222,8 @@ class LaneRecorder:
         """Return the recorded answer to this question; None where it must be asked (again)."""
         if type(found) is bytes:
             _, asked, packed = self._decode_answer(found[8:])
+        elif type(found) is records.Far:
+            _, asked, packed = self._decode_answer(found.body())
         elif found[0] == records.ANSWER | records.LARGE_FLAG:
             _, asked, packed = self._decode_answer(self._body(found))
         else:
@@ -267,6 +269,8 @@ class LaneRecorder:
         return cast("list[Any]", self._decode(self._body(found)))
 
     def _body(self, found: RecordedCall) -> bytes:
+        if isinstance(found, records.Far):
+            return found.body()
         kind, payload = (records.ANSWER, found) if isinstance(found, bytes) else found
         body = payload[records.PLACE_SIZE :]
         return read_blob(self._ledger.blobs, body) if kind & records.LARGE_FLAG else body

@@ -133,6 +133,8 @@ class Ledger:
     def close(self, refusal: str) -> None:
         """Close the segment; every later call is refused with this reason. Idempotent."""
         self.refusal = self.refusal or refusal
+        if self._history is not None:
+            self._history.close()
         if self._writer is not None:
             self._writer.close(self.refusal)
 

@@ -22,8 +22,11 @@ of a blob as its content.
 
 from __future__ import annotations
 
+import os
 import struct
 from typing import TYPE_CHECKING, NamedTuple
+
+from qloom.errors import CorruptRecord
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,6 +51,10 @@ KNOWN = frozenset(range(OPENED, DROPPED + 1))
 
 LARGE_FLAG = 0x80
 
+NEAR_BYTES = 2048
+"""Answers up to this size are kept as they are read; larger ones are read again when they are served, since keeping all of a
+long journal costs more time (fresh memory) and far more memory than a second look at the page cache."""
+
 PLACE = struct.Struct("<II")
 PLACE_SIZE = PLACE.size
 
@@ -59,6 +66,25 @@ class Opened(NamedTuple):
     attempt: int
     seed: str
     from_scratch: bool
+
+
+class Far(NamedTuple):
+    """An answer whose checksum was right when it was read, left where it stands."""
+
+    descriptor: int
+    offset: int
+    size: int
+
+    def body(self) -> bytes:
+        """Return what stands behind the record's place.
+
+        Raises:
+            CorruptRecord: the file was cut or damaged since.
+        """
+        content = os.pread(self.descriptor, self.size, self.offset)
+        if len(content) != self.size:
+            raise CorruptRecord(f"an answer at byte {self.offset} was cut off since the journal was read; resume the job again")
+        return content
 
 
 class SegmentFile(NamedTuple):

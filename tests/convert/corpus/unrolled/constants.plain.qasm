@@ -12,6 +12,5 @@ ry(3*theta) q[1];
 delay[100ns] q[0];
 delay[200ns] q[1];
 delay[25ns] q[2];
-DELAY
 rx(30988) q[0];
 x q[2];

@@ -1,3 +1,0 @@
-OPENQASM 3.0;
-include "stdgates.inc";
-CONTROLLED
