@@ -22,6 +22,8 @@ AVAILABLE_PART = 0.8
 
 AMPLITUDE_BYTES = 16
 PROBABILITY_BYTES = 8
+DIAGONAL_BYTES = 1 << 26
+"""The most memory for an observable's diagonals, kept between calls; what does not fit is summed term by term."""
 
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 CGROUP_USES = ("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes")
@@ -116,10 +118,11 @@ def needed_bytes(kind: str, num_qubits: int, *, observables: int = 1, threads: i
     state for each observable, and three for each thread (measured, rounded up).
 
     >>> needed_bytes("sample", 20), needed_bytes("estimate", 20)
-    (25165824, 41943040)
+    (25165824, 109051904)
     """
     states = {"sample": 1, "estimate": 2, "gradient": 4 + observables + 3 * threads}[kind]
-    return (states * AMPLITUDE_BYTES + PROBABILITY_BYTES) << num_qubits
+    kept = observables * DIAGONAL_BYTES if kind != "sample" and num_qubits > SINGLE_THREAD_QUBITS else 0
+    return ((states * AMPLITUDE_BYTES + PROBABILITY_BYTES) << num_qubits) + kept
 
 
 def memory_limit() -> int:

@@ -22,7 +22,7 @@ import numpy as np
 
 from qloom.circuits.expressions import Expression
 from qloom.devices.compiled import AngleTable
-from qloom.devices.engines import suitable_threads
+from qloom.devices.engines import DIAGONAL_BYTES, suitable_threads
 from qloom.devices.lowering import Operation, fuse, lower
 from qloom.devices.pauli_sums import diagonal, split
 from qloom.errors import MissingExtra
@@ -68,18 +68,21 @@ CONTROLLED_NAMES = {
     ("p", 1): "ControlledPhaseShift",
     ("swap", 1): "CSWAP",
 }
-"""(Native operation, controls) -> binding of its own, controls first in its wires; others go through the general form."""
+"""(Native operation, controls) -> binding of its own, controls first in its wires; the general form takes half as long again."""
 
 PAULIS = {"X": "PauliX", "Y": "PauliY", "Z": "PauliZ"}
 TURNS = {"X": "Hadamard", "Y": "RX"}
 """Binding that turns a letter's eigenstates into 0 and 1; RX by pi/2."""
 
-DIAGONAL_BYTES = 1 << 26
-"""Memory for the diagonals of an observable's groups; groups beyond it are summed term by term."""
-
 BLAS_LIMIT = 4096
+"""Up to so many numbers BLAS multiplies in the calling thread; above it might use threads that nobody asked for."""
+
 HIDDEN_THREADS_QUBITS = 17
+"""From so many qubits up, one thread has to be enforced."""
+
 TERM_BY_TERM_QUBITS = 16
+"""From so many qubits up, terms are summed one by one."""
+
 DENSE_QUBITS = 6
 """Up to so many qubits a sum is one small matrix: entering lightning's own sum costs 6 us, more than the product."""
 
@@ -228,14 +231,18 @@ def _calls(state_class: Any, operations: Sequence[Operation]) -> tuple[list[Call
         if len(fixed) < len(step.angles):
             part = slice(len(angles), len(angles) + len(step.angles))
             angles += step.angles
-        own = CONTROLLED_NAMES.get((step.name, len(step.controls)))
-        if own is not None and not step.inverse:
-            calls.append((getattr(state_class, own), [*step.controls, *step.targets], False, fixed, part))
-        else:
-            method = getattr(state_class, NAMES[step.name])
-            method = _with_controls(method, list(step.controls)) if step.controls else method
-            calls.append((method, list(step.targets), step.inverse, fixed, part))
+        name, wires, controls = _binding(step)
+        method = getattr(state_class, name)
+        calls.append((_with_controls(method, controls) if controls else method, wires, step.inverse, fixed, part))
     return calls, angles
+
+
+def _binding(step: Operation) -> tuple[str, list[int], list[int]]:
+    """Return the binding's name, its wires, and the controls that it is given besides."""
+    own = CONTROLLED_NAMES.get((step.name, len(step.controls)))
+    if own is None:
+        return NAMES[step.name], list(step.targets), list(step.controls)
+    return own, [*step.controls, *step.targets], []
 
 
 def _with_controls(method: Any, controls: list[int]) -> Callable[..., None]:
@@ -292,7 +299,6 @@ class _Sum:
             total += coefficient * measurements.expval(product)
         for turns, worth in self._groups:
             _turn(state, turns, back=False)
-            # Without BLAS, whose threads nobody asked for, except where it is too small for them.
             probabilities = measurements.probs()
             total += probabilities.dot(worth) if len(worth) <= BLAS_LIMIT else np.einsum("i,i->", probabilities, worth)
             _turn(state, turns, back=True)
@@ -329,12 +335,13 @@ class _Reverse:
     ) -> None:
         self._create = ops.algorithms.create_ops_listC128
         self._table = AngleTable(names, [angle for step in operations for angle in step.angles])
-        self._names = [NAMES[step.name] for step in operations]
-        self._wires = [list(step.targets) for step in operations]
+        bindings = [_binding(step) for step in operations]
+        self._names = [name for name, _, _ in bindings]
+        self._wires = [wires for _, wires, _ in bindings]
         self._inverses = [step.inverse for step in operations]
         self._matrices = [np.zeros((0, 0), dtype=np.complex128)] * len(operations)
-        self._controls = [list(step.controls) for step in operations]
-        self._values = [[True] * len(step.controls) for step in operations]
+        self._controls = [controls for _, _, controls in bindings]
+        self._values = [[True] * len(controls) for controls in self._controls]
         self._places = [place for place, step in enumerate(operations) if step.angles]
         self._sums = [pauli_sum(ops, observable, range(len(observable.strings))) for observable in observables]
         self._jacobian = ops.algorithms.AdjointJacobianC128()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
-from qloom.errors import CorruptRecord, InvalidSetting
+from qloom.errors import CorruptRecord, InvalidSetting, QloomError
 from qloom.journal import codec, records
 from qloom.journal.blobs import read_blob
 from qloom.journal.segments import FRAME_SIZE, raise_unreadable, read_record, read_segment
@@ -80,8 +80,12 @@ class History:
         """
         history = cls()
         earlier = [file for file in records.segment_files(checkpoints) if file.attempt < before_attempt]
-        for file in since_restart(earlier):
-            history._read_segment(file)
+        try:
+            for file in since_restart(earlier):
+                history._read_segment(file)
+        except QloomError:
+            history.close()
+            raise
         return history
 
     def latest_checkpoint(self, blobs: Path) -> tuple[dict[str, tuple[int, int]], bytes] | None:
@@ -112,7 +116,7 @@ class History:
 
     def _read_segment(self, file: SegmentFile) -> None:
         place, place_size, answer = records.PLACE.unpack_from, records.PLACE_SIZE, records.ANSWER
-        descriptor, skipped = self._open(file.path), FRAME_SIZE + place_size
+        near, skipped, descriptor = records.NEAR_BYTES, FRAME_SIZE + place_size, -1
         names: dict[int, str] = {}
         lanes: dict[int, LaneHistory] = {}
         calls: dict[int, dict[int, RecordedCall]] = {}
@@ -120,9 +124,12 @@ class History:
             if kind == answer:  # nearly all records; every test and tuple here is paid for each of them
                 number, ordinal = place(payload)
                 size = len(payload)
-                calls[number][ordinal] = (
-                    payload if size <= records.NEAR_BYTES else records.Far(descriptor, offset + skipped, size - place_size)
-                )
+                if size <= near:
+                    calls[number][ordinal] = payload
+                    continue
+                if descriptor < 0:
+                    descriptor = self._open(file.path)
+                calls[number][ordinal] = records.Far(descriptor, offset + skipped, size - place_size)
                 continue
             plain = kind & ~records.LARGE_FLAG
             if plain in records.CALLS:
@@ -138,16 +145,19 @@ class History:
                 calls[number] = lanes[number].calls
             elif plain == records.CHECKPOINT:
                 self._checkpoints.append((file.path, offset, len(self._drops)))
-            elif plain == records.SUBMITTED:
-                number, _ = place(payload)
-                token, task_id = codec.decode(payload[place_size:])
-                lanes[number].tasks[token] = task_id
-            elif plain == records.DROPPED:
+            elif plain in (records.SUBMITTED, records.DROPPED):
                 number, ordinal = place(payload)
-                self._drops.append((names[number], ordinal))
-                lanes[number].drop(ordinal, codec.decode(payload[place_size:])[0])
+                self._read_note(plain, names[number], lanes[number], ordinal, codec.decode(payload[place_size:]))
             else:
                 self._read_head(kind, payload, file)
+
+    def _read_note(self, kind: int, name: str, lane: LaneHistory, ordinal: int, content: list[Any]) -> None:
+        if kind == records.SUBMITTED:
+            token, task_id = content
+            lane.tasks[token] = task_id
+        else:
+            self._drops.append((name, ordinal))
+            lane.drop(ordinal, content[0])
 
     def _read_head(self, kind: int, payload: bytes, file: SegmentFile) -> None:
         if kind == records.OPENED:

@@ -80,7 +80,11 @@ class Ledger:
                 self._refuse_late_attempt()
                 first = self.attempt if not self._from_scratch else 0
                 history = History.read(self.checkpoints, before_attempt=first)
-                self._check_origin(history.opened)
+                try:
+                    self._check_origin(history.opened)
+                except Divergence:
+                    history.close()
+                    raise
                 self.problems += history.problems
                 self._history = history
             return self._history
