@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from qloom.api.devices import device, plugins
     from qloom.api.jobs import Job, job, jobs
     from qloom.api.programs import Program, program
-    from qloom.circuits import Circuit, Observable
+    from qloom.circuits import Circuit, Observable, Parameter
     from qloom.config import __version__
     from qloom.limits import Budget, Resources
     from qloom.programs.context import Context
@@ -30,6 +30,7 @@ _HOMES = {
     "Context": "qloom.programs.context",
     "Job": "qloom.api.jobs",
     "Observable": "qloom.circuits",
+    "Parameter": "qloom.circuits",
     "Program": "qloom.api.programs",
     "Resources": "qloom.limits",
     "Result": "qloom.results",
@@ -46,6 +47,7 @@ __all__ = [
     "Context",
     "Job",
     "Observable",
+    "Parameter",
     "Program",
     "Resources",
     "Result",

@@ -19,6 +19,7 @@ from rich.progress import (
 from qloom.app import application
 from qloom.cli.output import notes
 from qloom.errors import CorruptRecord
+from qloom.jobspecs import JobState, JobStatus
 from qloom.kit.files import read_json
 from qloom.kit.waiting import pauses, sleep_or_exit
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from qloom.api.jobs import Job
-    from qloom.jobspecs import JobStatus
 
 SHOWN_METRICS = 3
 LOOK_EVERY_S = 0.1
@@ -124,10 +124,11 @@ class _Bar:
         self._progress.update(
             self._task,
             description=f"{job.program} {status.state}",
-            total=seen.get("total") or (max(done, 1) if status.state.ended else None),
+            # A loop that ended early, having converged, is done all the same.
+            total=max(done, 1) if status.state is JobState.COMPLETED else seen.get("total"),
             completed=done,
             rate=f"{rate:,.0f}/s" if rate else "",
-            metrics="  ".join(f"{name}={value:.6g}" for name, value in shown),
+            metrics="  ".join(f"{name}={value:.8g}" for name, value in shown),
         )
 
 

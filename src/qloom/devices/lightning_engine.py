@@ -116,7 +116,8 @@ class Lightning:
             )
         self.ops: Any = lightning_qubit_ops
         self.version = str(version)
-        self._openmp = ctypes.CDLL(lightning_qubit_ops.__file__)  # finds the OpenMP library that the module is linked to
+        library = ctypes.CDLL(lightning_qubit_ops.__file__)  # finds the OpenMP library that the module is linked to
+        self._openmp = library if hasattr(library, "omp_set_num_threads") else None
         self._pool: dict[int, list[tuple[Any, Any]]] = {}
 
     def engine(self, num_qubits: int, threads: int | None) -> Engine:
@@ -148,7 +149,7 @@ class Lightning:
         """Set the OpenMP threads of this thread's next calls."""
         # Dynamic adjustment reads the load average at each call, 1.5 us: only where it is needed to hold to one thread.
         wanted = (threads, threads == 1 and num_qubits >= HIDDEN_THREADS_QUBITS)
-        if getattr(_thread, "openmp", None) != wanted:
+        if self._openmp is not None and getattr(_thread, "openmp", None) != wanted:
             self._openmp.omp_set_num_threads(threads)
             self._openmp.omp_set_dynamic(int(wanted[1]))
             _thread.openmp = wanted

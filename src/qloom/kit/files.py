@@ -54,7 +54,7 @@ def sync_folder(folder: Path) -> None:
 
 def write_json(path: Path, document: Any, *, durable: bool = True) -> None:
     """Replace a JSON file in one step."""
-    write_atomically(path, (json.dumps(document, indent=1, sort_keys=True) + "\n").encode(), durable=durable)
+    write_atomically(path, (json.dumps(document, indent=1) + "\n").encode(), durable=durable)
 
 
 def read_json(path: Path) -> Any:
