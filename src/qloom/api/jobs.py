@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from qloom import errors
 from qloom.app import application, interrupted
-from qloom.errors import JobCancelled, NoResult, ProgramFailed, QloomError
+from qloom.errors import JobCancelled, ProgramFailed, QloomError
 from qloom.jobspecs import JobState, JobStatus
 from qloom.kit.files import read_json
-from qloom.kit.values import read_result
+from qloom.kit.values import plain_result, read_result
 from qloom.kit.waiting import pauses, sleep_or_exit
 
 if TYPE_CHECKING:
@@ -167,11 +167,7 @@ class Job:
     def _result_or_none(self, status: JobStatus) -> Any:
         if status.state is not JobState.COMPLETED:
             return None
-        document = read_json(self._folder.results_file)
-        try:
-            return document["dataDictionary"] if "braketSchemaHeader" in document else document
-        except (TypeError, KeyError) as error:
-            raise NoResult(f"{self._folder.results_file} is no result of a program: {error!r}") from error
+        return plain_result(read_json(self._folder.results_file))
 
     def _outcome_document(self, attempt: int) -> dict[str, Any]:
         try:

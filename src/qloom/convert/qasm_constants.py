@@ -126,7 +126,8 @@ class Values:
             elif isinstance(index[0], ast.RangeDefinition):
                 positions = self._range(index[0], len(register.members))
             else:
-                return Register(register.quantum, (self._member(node, register, self.whole(index[0])),), single=True)
+                register = Register(register.quantum, (self._member(node, register, self.whole(index[0])),), single=True)
+                continue
             members = tuple(self._member(node, register, position) for position in positions)
             if len(set(members)) != len(members):
                 wrong(node, "an index names a member twice")
@@ -270,12 +271,16 @@ class Values:
             wrong(node, "'sizeof' of a dimension is not held by the circuit form; registers have one")
         return len(self.register(node.target).members)
 
+    def check_type(self, node: Any, kind: Any) -> None:
+        """Refuse a type whose values the circuit form cannot hold."""
+        if not isinstance(kind, ast.FloatType | ast.AngleType | ast.IntType | ast.UintType):
+            wrong(node, f"a value of type {words(kind).removesuffix(' type')!r} is not held by the circuit form")
+
     def converted(self, node: Any, kind: Any, value: formulas.Value) -> formulas.Value:
         """Return the value as a classical type holds it, or refuse."""
         if isinstance(kind, ast.FloatType | ast.AngleType):
             return float(value) if isinstance(value, int) else value
-        if not isinstance(kind, ast.IntType | ast.UintType):
-            wrong(node, f"a value of type {words(kind).removesuffix(' type')!r} is not held by the circuit form")
+        self.check_type(node, kind)
         if isinstance(value, tuple) or not math.isfinite(value) or value != int(value):
             shown = Expression(value) if isinstance(value, tuple) else value
             wrong(node, f"an integer is needed here, got {shown}")

@@ -275,6 +275,8 @@ def _opened(text: str) -> tuple[int, str]:
     """Return the version and what follows the header; the version is 3 where the text does not say."""
     header = _HEADER.match(text)
     if header is None:
+        if not text.strip():
+            raise NotInSubset("no statement")
         return 3, text
     version = _VERSIONS.get((header[1], header[2]))
     if version is None or (version == 2 and "**" in text):

@@ -84,7 +84,8 @@ class _Walk:
         self.turns = 0
         self.num_bits = 0
         self.num_qubits = 1 + max(physical.values(), default=-1)
-        self.physical = bool(physical)
+        self.declared = ""
+        self.physical = physical
         self.values.scopes[0].update({name: Register(True, (index,), single=True) for name, index in physical.items()})
         self.in_box = False
         self.statements: dict[type, Callable[[Any], None]] = {
@@ -196,10 +197,7 @@ class _Walk:
     def _qubits(self, statement: Any) -> None:
         name = statement.qubit.name
         self._new_name(statement, name)
-        if self.physical:
-            wrong(
-                statement, f"physical qubits such as $0 and the declared {name!r} in one program are not held by the circuit form"
-            )
+        self.declared = name
         size = 1 if statement.size is None else self.values.size(statement.size)
         members = tuple(range(self.num_qubits, self.num_qubits + size))
         self.num_qubits += size
@@ -222,7 +220,7 @@ class _Walk:
         if isinstance(start, ast.QuantumMeasurement):
             self._record(statement, start.qubit, register)
         elif start is not None:
-            wrong(statement, f"bits with a value of their own ({name!r}) are not held by the circuit form; they start at 0")
+            wrong(statement, f"a value for the bits {name!r} is not held by the circuit form; they start at 0")
 
     def _constant(self, statement: Any) -> None:
         self._variable(statement, constant=True)
@@ -237,6 +235,7 @@ class _Walk:
         if isinstance(kind, ast.DurationType):
             self.values.scopes[-1][name] = self.values.duration(start)
             return
+        self.values.check_type(statement, kind)
         value = self.values.converted(statement, kind, self.values.value(start))
         if constant and isinstance(value, tuple):
             wrong(statement, f"the constant {name!r} depends on an input; declare it without 'const'")
@@ -314,9 +313,9 @@ class _Walk:
         raise InvalidCircuit(message, line=line, column=(found.start() if found else column) + 1)
 
     def _gate(self, statement: Any) -> None:
+        meaning = self._meaning(statement)
         if statement.duration is not None:
             wrong(statement, "a gate with a duration of its own (`gate[100ns] q`) is not held by the circuit form")
-        meaning = self._meaning(statement)
         name, given = statement.name.name, len(statement.arguments)
         if given != meaning.num_parameters:
             plural = "s" * (meaning.num_parameters != 1)
@@ -402,6 +401,8 @@ class _Walk:
 
     def _quantum(self, node: Any) -> Register:
         register = self.values.register(node)
+        if self.declared and isinstance(node, ast.Identifier) and node.name in self.physical:
+            wrong(node, f"physical qubits and declared ones ({self.declared!r}) in one program are not held by the circuit form")
         if not register.quantum:
             wrong(node, "a classical bit stands where a qubit is needed")
         return register

@@ -139,6 +139,7 @@ class _Supervisor:
         try:
             self._folder.work(self._attempt).mkdir(parents=True, exist_ok=True)
             self._log = OutputLog(self._folder.output_file(self._attempt), limit_mb=self._resources.output_mb)
+            self._folder.set_space_aside(self._attempt)
             self._folder.write_status(self._status, durable=False)
             self._look()
             if self._ended_by_us is None:
@@ -382,9 +383,11 @@ class _Supervisor:
             try:
                 self._folder.write_status(status)
             except StorageFailed as error:
-                print(f"cannot record {status.state}: {error}", file=sys.stderr)  # noqa: T201  supervisor.log
-                time.sleep(pause_s)
+                if not self._folder.free_space(self._attempt):
+                    print(f"cannot record {status.state}: {error}", file=sys.stderr)  # noqa: T201  supervisor.log
+                    time.sleep(pause_s)
             else:
+                self._folder.free_space(self._attempt)
                 return 0
         return 1
 

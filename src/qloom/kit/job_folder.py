@@ -8,7 +8,8 @@ jobs/<job_id>/
   input/<channel>/       AMZN_BRAKET_INPUT_DIR
   checkpoints/           AMZN_BRAKET_CHECKPOINT_DIR; the journal is in checkpoints/journal/
   results/results.json   AMZN_BRAKET_JOB_RESULTS_DIR
-  attempts/<n>/          output.log, outcome.json (how the program ended), progress.json
+  attempts/<n>/          output.log, outcome.json (how the program ended), progress.json; while it runs also `space`, room
+                         on the disk for these last words
   attempts/<n>/work/     where the program starts: what it writes by relative names lands here
   attempts/<n>/          supervisor.log, processes.json: the supervisor's own words, and what it runs
   status.json            where the job stands; replaced in one step
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 
 LEASE_PATIENCE_S = 0.3
 """How long `Lease.take` goes on trying: whoever asks where a job stands holds a dead job's lease for a moment."""
+
+
+SPACE_ASIDE_BYTES = 64 * 1024
+"""Enough for an outcome and a status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,30 @@ class JobFolder:
     def processes_file(self, attempt: int) -> Path:
         """Which processes one attempt has, and how its limits are watched."""
         return self.attempt(attempt) / "processes.json"
+
+    def set_space_aside(self, attempt: int) -> None:
+        """Keep some space for saying how the attempt ended, should the disk be full by then; without it where there is none."""
+        try:
+            descriptor = os.open(self._space_file(attempt), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError:
+            return
+        try:
+            os.posix_fallocate(descriptor, 0, SPACE_ASIDE_BYTES)
+        except OSError:
+            self.free_space(attempt)
+        finally:
+            os.close(descriptor)
+
+    def free_space(self, attempt: int) -> bool:
+        """Give back the space that was set aside; False where there is none (any more)."""
+        try:
+            self._space_file(attempt).unlink()
+        except OSError:
+            return False
+        return True
+
+    def _space_file(self, attempt: int) -> Path:
+        return self.attempt(attempt) / "space"
 
     def request_file(self, wish: str) -> Path:
         """Where somebody asks for `cancel` or `suspend`; holds the number of the attempt that is meant."""

@@ -119,6 +119,14 @@ def result_document(value: Any) -> dict[str, Any]:
     return {"braketSchemaHeader": BRAKET_HEADER, "dataDictionary": data, "dataFormat": "plaintext", "qloomKind": kind}
 
 
+def plain_result(document: Mapping[str, Any]) -> Any:
+    """Return the result in a results.json as plain JSON: arrays stay as `to_plain` wrote them."""
+    if not isinstance(document, dict) or "braketSchemaHeader" not in document:
+        return document
+    data = document["dataDictionary"]
+    return data["result"] if document.get("qloomKind") == "value" else data
+
+
 def read_result(document: Mapping[str, Any]) -> Any:
     """Return the result in a results.json, plain or in Braket's persisted form.
 

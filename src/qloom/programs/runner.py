@@ -78,7 +78,11 @@ def run_program(folder: JobFolder, attempt: int, make_context: Callable[[], Cont
         ending = _end(folder, keep, thread_errors)
     document = ending._asdict() | _facts(made[0] if made else None, ending, thread_errors)
     try:
-        _write(folder.outcome_file(attempt), document)
+        try:
+            _write(folder.outcome_file(attempt), document)
+        except StorageFailed:
+            folder.free_space(attempt)
+            _write(folder.outcome_file(attempt), document)
     except StorageFailed as error:
         print(f"qloom: the program {ending.ended} ({ending.error or 'no error'}), but {error}", file=sys.stderr)  # noqa: T201  all that is left to say it with
         return UNSAID
