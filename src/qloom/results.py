@@ -118,13 +118,17 @@ class Result:
     @property
     def counts(self) -> dict[str, int]:
         """Key -> how often it was measured, keys ascending; the sum is `shots`."""
-        self._single("counts")
+        if self.sets != 1 or len(self.key_lengths) != 1:
+            self._single("counts")
         width = self.key_lengths[0]
-        keys, counts, _, _ = self.samples
+        keys, counts, _, _ = self.samples if self._samples is None else self._samples
         if width == 0:
             return {"": int(counts.sum())}
         if width <= LABEL_BITS:
-            return dict(zip(map(_labels(width).__getitem__, keys.tolist()), counts.tolist(), strict=True))
+            labels = _labels(width)
+            if len(keys) == len(labels):  # every key was seen
+                return dict(zip(labels, counts.tolist(), strict=True))
+            return dict(zip(map(labels.__getitem__, keys.tolist()), counts.tolist(), strict=True))
         form = f"0{width}b"
         return {format(key, form): count for key, count in zip(keys.tolist(), counts.tolist(), strict=True)}
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     ParameterValues = Mapping[str, Any] | Sequence[float] | Sequence[Sequence[float]] | FloatArray | None
 
 
+LARGEST_SEED = (1 << 64) - 1
+
+
 class TaskState(StrEnum):
     """States of a quantum task: Amazon Braket's."""
 
@@ -76,6 +79,20 @@ def read_shots(shots: object) -> int:
     """
     if isinstance(shots, bool) or not hasattr(shots, "__index__") or (value := shots.__index__()) < 1:
         raise InvalidTask(f"shots must be an integer from 1 up, got {shots!r}")
+    return int(value)
+
+
+def read_seed(seed: object) -> int:
+    """Return a task's seed as an int.
+
+    Raises:
+        InvalidTask: not an integer from 0 to 2**64 - 1.
+
+    >>> read_seed(7)
+    7
+    """
+    if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= (value := seed.__index__()) <= LARGEST_SEED:
+        raise InvalidTask(f"a seed must be an integer from 0 to 2**64 - 1, got {seed!r}")
     return int(value)
 
 

@@ -124,7 +124,7 @@ def test_both_read_what_we_write(circuit: Circuit) -> None:
     assert fast == read_reference(text)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 @given(st.data())
 def test_damaged_text_is_never_read_otherwise_than_the_reference_reads_it(data: st.DataObject) -> None:
     words = WORDS.findall(
@@ -170,6 +170,7 @@ def test_damaged_text_is_never_read_otherwise_than_the_reference_reads_it(data: 
         'OPENQASM 3.0; include "other.inc";',
         "OPENQASM 3.0; input int n;",
         "OPENQASM 3.0; input float pi;",
+        "OPENQASM 3.0; input angle[0] a;",
         "OPENQASM 3.0; output float x;",
         "OPENQASM 3.0; gate g a { g a; } qubit q; g q;",
         "OPENQASM 3.0; gate g a { later a; } gate later a { x a; }",

@@ -1,4 +1,7 @@
-"""Any circuit that a user may bring, to a `Circuit`."""
+"""Any circuit that a user may bring, to a `Circuit`, and a `Circuit` to text.
+
+The readers and the writer are loaded by their first use: importing qloom must cost next to nothing.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qloom.circuits import Circuit
-from qloom.convert.calls import NotInSubset
-from qloom.convert.qasm_fast import read_subset
-from qloom.convert.qiskit_in import from_qiskit, is_qiskit
 from qloom.errors import InvalidCircuit, MissingExtra
 
 if TYPE_CHECKING:
@@ -65,11 +65,68 @@ def from_openqasm(text: str) -> Circuit:
         raise InvalidCircuit(f"OpenQASM is text, got {type(text).__name__}")
     if not text.strip():
         raise InvalidCircuit("the text is empty; OpenQASM starts with a line such as `OPENQASM 3.0;`")
+    from qloom.convert.calls import NotInSubset
+    from qloom.convert.qasm_fast import read_subset
+
     try:
         return read_subset(text)
     except NotInSubset as reason:
         stopped_at = str(reason)
     return _reference_reader(text, stopped_at)(text)
+
+
+def from_qiskit(circuit: object) -> Circuit:
+    """Return a Qiskit `QuantumCircuit` as a `Circuit`, by a walk of the live object.
+
+    Qubit i is `circuit.qubits[i]`, classical bit i is `circuit.clbits[i]`, and parameters stand in the order of
+    `circuit.parameters`. Gates that the circuit form lacks are opened by their definitions; a global phase becomes a `gphase`.
+
+    Raises:
+        InvalidCircuit: not a Qiskit circuit, or an instruction, an angle or a name that the circuit form cannot hold.
+
+    >>> from_qiskit("h 0")
+    Traceback (most recent call last):
+    qloom.errors.InvalidCircuit: a str is no Qiskit QuantumCircuit
+    """
+    if not is_qiskit(circuit):
+        raise InvalidCircuit(f"a {type(circuit).__name__} is no Qiskit QuantumCircuit")
+    from qloom.convert.qiskit_in import read_qiskit
+
+    return read_qiskit(circuit)
+
+
+def is_qiskit(source: object) -> bool:
+    """Return whether the object is a Qiskit circuit; Qiskit is not imported to find out.
+
+    >>> is_qiskit("OPENQASM 3.0;")
+    False
+    """
+    bases = type(source).__mro__
+    return any(base.__name__ == "QuantumCircuit" and (base.__module__ or "").partition(".")[0] == "qiskit" for base in bases)
+
+
+def to_openqasm(circuit: Circuit) -> str:
+    """Return the circuit as OpenQASM 3.0; `from_openqasm` reads it back equal.
+
+    Qubits are the register `q`, classical bits the register `c`. Gates that `stdgates.inc` lacks are defined at the top.
+    A parameter that OpenQASM cannot spell (`theta[0]`) becomes an input of a close name, said in a comment line in front.
+    Noise and verbatim blocks are written as Amazon Braket's pragmas. Controls for which a gate has a standard name of its
+    own are read back under that name.
+
+    >>> from qloom.circuits import Parameter
+    >>> print(to_openqasm(Circuit(2).h(0).ry(2 * Parameter("theta"), 1).measure([1], [0])), end="")
+    OPENQASM 3.0;
+    include "stdgates.inc";
+    input float[64] theta;
+    bit[1] c;
+    qubit[2] q;
+    h q[0];
+    ry(2.0*theta) q[1];
+    c[0] = measure q[1];
+    """
+    from qloom.convert.qasm_write import write_openqasm
+
+    return write_openqasm(circuit)
 
 
 def _reference_reader(text: str, stopped_at: str) -> Callable[[str], Circuit]:

@@ -49,7 +49,7 @@ _DELAY = re.compile(
 )
 _REGISTER_2 = re.compile(rf"(?P<kind>[qc]reg)\s+(?P<name>{formulas.NAME})\s*\[\s*(?P<size>[0-9]+)\s*\]")
 _REGISTER_3 = re.compile(rf"(?P<kind>qubit|bit)\s*(?:\[\s*(?P<size>[0-9]+)\s*\]\s*|\s)(?P<name>{formulas.NAME})")
-_INPUT_TYPE = re.compile(r"input\s+(?:float|angle)\s*(?:\[\s*[0-9]+\s*\]\s*)?")
+_INPUT_TYPE = re.compile(r"input\s+(?:float|angle)\s*(?:\[\s*[1-9][0-9]*\s*\]\s*)?")
 _INCLUDE = re.compile(r'include\s*"([^"]*)"')
 
 

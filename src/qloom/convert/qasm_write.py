@@ -36,24 +36,8 @@ _SPELLED = {"u": "U"}
 """Gates that OpenQASM 3 has under another name, without any definition."""
 
 
-def to_openqasm(circuit: Circuit) -> str:
-    """Return the circuit as OpenQASM 3.0; `from_openqasm` reads it back equal.
-
-    Qubits are the register `q`, classical bits the register `c`. Gates that `stdgates.inc` lacks are defined at the top.
-    A parameter that OpenQASM cannot spell (`theta[0]`) becomes an input of a close name, said in a comment line in front.
-    Noise and verbatim blocks are written as Amazon Braket's pragmas.
-
-    >>> from qloom.circuits import Circuit, Parameter
-    >>> print(to_openqasm(Circuit(2).h(0).ry(2 * Parameter("theta"), 1).measure([1], [0])), end="")
-    OPENQASM 3.0;
-    include "stdgates.inc";
-    input float[64] theta;
-    bit[1] c;
-    qubit[2] q;
-    h q[0];
-    ry(2.0*theta) q[1];
-    c[0] = measure q[1];
-    """
+def write_openqasm(circuit: Circuit) -> str:
+    """Return the circuit as OpenQASM 3.0; see `qloom.convert.to_openqasm`."""
     inputs = written(circuit.parameters)
     writer = _Writer(circuit, inputs)
     lines = ["OPENQASM 3.0;", 'include "stdgates.inc";']

@@ -13,7 +13,7 @@ from qloom.circuits.expressions import NAME, number
 from qloom.circuits.gates import GATES
 from qloom.convert.calls import Meaning
 from qloom.convert.dialects import meanings
-from qloom.convert.formulas import FUNCTIONS_QISKIT, Formulas, NotAFormula
+from qloom.convert.formulas import FUNCTIONS_QISKIT, Formulas, NotAFormula, leaf
 from qloom.convert.limits import MAX_INSTRUCTIONS
 from qloom.errors import InvalidCircuit
 
@@ -29,28 +29,8 @@ _PROBES = (0.7310585, 0.3183098, 0.8414709, 0.2360679, 0.9287421)
 _TOLERANCE = 1e-9
 
 
-def is_qiskit(source: object) -> bool:
-    """Return whether the object is a Qiskit circuit; Qiskit is not imported to find out.
-
-    >>> is_qiskit("OPENQASM 3.0;")
-    False
-    """
-    return any(
-        base.__name__ == "QuantumCircuit" and base.__module__.partition(".")[0] == "qiskit" for base in type(source).__mro__
-    )
-
-
-def from_qiskit(circuit: Any) -> Circuit:
-    """Return a Qiskit `QuantumCircuit` as a `Circuit`.
-
-    Qubit i is `circuit.qubits[i]`, classical bit i is `circuit.clbits[i]`, and parameters stand in the order of
-    `circuit.parameters`. Gates that the circuit form lacks are opened by their definitions; a global phase becomes a `gphase`.
-
-    Raises:
-        InvalidCircuit: not a Qiskit circuit, or an instruction, an angle or a name that the circuit form cannot hold.
-    """
-    if not is_qiskit(circuit):
-        raise InvalidCircuit(f"a {type(circuit).__name__} is no Qiskit QuantumCircuit")
+def read_qiskit(circuit: Any) -> Circuit:
+    """Return a Qiskit `QuantumCircuit` as a `Circuit`; see `qloom.convert.from_qiskit`."""
     names = tuple(parameter.name for parameter in circuit.parameters)
     for name in names:
         if not NAME.fullmatch(name):
@@ -78,7 +58,9 @@ class _Walk:
     def __init__(self, names: Sequence[str]) -> None:
         self.steps: list[Instruction] = []
         self.formulas = Formulas({name: ("parameter", name) for name in names}, FUNCTIONS_QISKIT, whole_numbers=False)
+        self.symbols: dict[str | None, Expression] = {name: Expression(("parameter", name)) for name in names}
         self.seen: dict[str, Expression] = {}
+        self.compared: set[str] = set()
         self.nesting = 0
 
     def circuit(self, circuit: Any, qubits: Sequence[int], clbits: Sequence[int]) -> None:
@@ -107,16 +89,19 @@ class _Walk:
     # ---- angles --------------------------------------------------------------------------------------------------
 
     def angle(self, value: Any) -> Angle:
-        """Return a number or formula; the text that Qiskit writes for an expression is read once and compared with it."""
+        """Return a number or formula; the text that Qiskit writes for an expression is read, each once."""
         if type(value) is float and isfinite(value):
             return value
+        symbol = self.symbols.get(getattr(value, "name", None))
+        if symbol is not None:
+            return symbol
         parameters = getattr(value, "parameters", None)
         if not parameters:
             return number(value)
         text = str(value)
         found = self.seen.get(text)
         if found is None:
-            found = self.seen[text] = self._formula(value, text, sorted(parameters, key=lambda parameter: str(parameter.name)))
+            found = self.seen[text] = self._formula(value, text, list(parameters))
         return found
 
     def _formula(self, value: Any, text: str, parameters: list[Any]) -> Expression:
@@ -124,15 +109,25 @@ class _Walk:
             read = self.formulas.value(text)
         except NotAFormula as error:
             raise InvalidCircuit(f"the angle {text!r} of the Qiskit circuit is no formula that the circuit form holds") from error
-        expression = Expression(read if isinstance(read, tuple) else ("number", float(read)))
-        probes = [_PROBES[index % len(_PROBES)] / (1 + index // len(_PROBES)) for index in range(len(parameters))]
-        ours = expression.evaluate({parameter.name: probe for parameter, probe in zip(parameters, probes, strict=True)})
-        theirs = float(value.bind(dict(zip(parameters, probes, strict=True))))
+        expression = Expression(leaf(read))
+        form = text.replace(parameters[0].name, "\0") if len(parameters) == 1 else text
+        if form not in self.compared:
+            self._compare(value, text, expression, parameters)
+            self.compared.add(form)
+        return expression
+
+    @staticmethod
+    def _compare(value: Any, text: str, expression: Expression, parameters: list[Any]) -> None:
+        """Hold the formula that was read against the expression itself: Qiskit writes it for people, not for readers."""
+        probes = {
+            parameter: _PROBES[index % len(_PROBES)] / (1 + index // len(_PROBES)) for index, parameter in enumerate(parameters)
+        }
+        ours = expression.evaluate({parameter.name: probe for parameter, probe in probes.items()})
+        theirs = float(value.bind(probes))
         if abs(ours - theirs) > _TOLERANCE * max(1.0, abs(theirs)):
             raise InvalidCircuit(
                 f"the angle {text!r} of the Qiskit circuit reads otherwise than it is worked out ({ours} for {theirs})"
             )
-        return expression
 
     # ---- everything but standard gates ---------------------------------------------------------------------------
 
@@ -182,7 +177,7 @@ class _Walk:
         outer, self.steps = self.steps, []
         qubits = tuple(range(operation.num_qubits))
         meaning = _standard_gates().get(operation.name)
-        if meaning is not None and type(operation).__module__.startswith(_STANDARD_MODULE) and not _is_open(operation):
+        if meaning is not None and _is_standard(operation):
             self.steps += meaning.apply(tuple(self.angle(value) for value in operation.params), qubits)
         else:
             self.other(operation, qubits, ())
@@ -226,7 +221,9 @@ class _Walk:
         self.steps += [step._replace(qubits=tuple(qubits[qubit] for qubit in step.qubits)) for step in steps]
 
 
-def _is_open(operation: Any) -> bool:
-    """Return whether a controlled gate acts on another state of its controls than all ones."""
+def _is_standard(operation: Any) -> bool:
+    """Return whether a gate that stands alone is Qiskit's own, its controls (if it has some) waiting for all ones."""
+    # Some of Qiskit's classes, such as those of gates that exist once, have no module themselves.
+    own = any((base.__module__ or "").startswith(_STANDARD_MODULE) for base in type(operation).__mro__)
     controls = getattr(operation, "num_ctrl_qubits", 0)
-    return bool(controls) and operation.ctrl_state != (1 << controls) - 1
+    return own and (not controls or operation.ctrl_state == (1 << controls) - 1)

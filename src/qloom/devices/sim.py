@@ -57,7 +57,7 @@ def create(
 
     >>> from qloom.circuits import Circuit
     >>> create("threads=1").prepare(Circuit(2).h(0).cx(0, 1)).run(shots=100, seed=1).counts
-    {'00': 56, '11': 44}
+    {'00': 43, '11': 57}
     """
     given: dict[str, object] = {"threads": threads, "engine": engine, "memory_limit_bytes": memory_limit_bytes}
     for name, value in read_options(rest).items():

@@ -71,13 +71,37 @@ def from_plain(document: Any) -> Any:
 
 
 def dumps(value: Any, where: str = "result") -> bytes:
-    """Return the value as JSON text."""
+    """Return the value as JSON text.
+
+    Raises:
+        NoResult: as for `to_plain`.
+    """
+    if _is_plain(value):
+        try:
+            return _encode(value).encode()
+        except ValueError:  # NaN or an infinity, which has a mark of its own
+            pass
     return json.dumps(to_plain(value, where), separators=(",", ":")).encode()
 
 
 def loads(text: bytes) -> Any:
     """Return the value that `dumps` wrote."""
     return from_plain(json.loads(text))
+
+
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+_SCALARS = {float, int, str, bool, type(None)}
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether `to_plain` would leave the value as it is, NaN and infinities apart: most are, and are told apart quickly."""
+    kind = type(value)
+    if kind in _SCALARS:
+        return True
+    if kind is dict:
+        keys = set(map(type, value))
+        return keys <= {str} and not (len(value) == 1 and _RESERVED & set(value)) and all(map(_is_plain, value.values()))
+    return kind in (list, tuple) and (set(map(type, value)) <= _SCALARS or all(map(_is_plain, value)))
 
 
 def _key(key: object, where: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from qloom.errors import InvalidObservable, InvalidTask
 from qloom.programs.direct import DirectLane
-from qloom.tasks import Question, read_parameters, read_shots
+from qloom.tasks import LARGEST_SEED, Question, read_parameters, read_seed, read_shots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,7 +29,6 @@ log = logging.getLogger(__name__)
 
 RECENT = 16
 """How many circuits given to `run` and its like stay prepared."""
-LARGEST_SEED = 2**64 - 1
 
 _new_question = tuple.__new__  # a Question in half the time of its own constructor
 
@@ -93,7 +92,7 @@ class PreparedTask:
         """
         if type(shots) is not int or shots < 1:
             shots = read_shots(shots)
-        if seed is not None:
+        if seed is not None and (type(seed) is not int or not 0 <= seed <= LARGEST_SEED):
             seed = read_seed(seed)
         array, content, sets = self._read(parameters)
         question = _new_question(Question, ("sample", self._digest, content, sets, shots, seed, ""))
@@ -344,20 +343,6 @@ def _observable(value: object) -> Observable:
         return Observable(value)
     shown = repr(value)[:60]
     raise InvalidObservable(f"{shown} is no observable; give a qloom.Observable or a dict such as {{'ZZ': 1.0}}")
-
-
-def read_seed(seed: object) -> int:
-    """Return a task's seed as an int.
-
-    Raises:
-        InvalidTask: not an integer from 0 to 2**64 - 1.
-
-    >>> read_seed(7)
-    7
-    """
-    if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= (value := seed.__index__()) <= LARGEST_SEED:
-        raise InvalidTask(f"a seed must be an integer from 0 to 2**64 - 1, got {seed!r}")
-    return int(value)
 
 
 def _always(lane: Lane) -> Callable[[], Lane]:
