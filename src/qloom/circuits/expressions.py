@@ -251,7 +251,11 @@ def _evaluate(node: Node, values: Mapping[str, Any]) -> Any:
         return values[node[1]]
     parts = [_evaluate(child, values) for child in node[1:]]
     try:
-        return _FLOAT[kind](*parts) if all(isinstance(part, float | int) for part in parts) else _array_function(kind)(*parts)
+        return (
+            FLOAT_OPERATIONS[kind](*parts)
+            if all(isinstance(part, float | int) for part in parts)
+            else _array_function(kind)(*parts)
+        )
     except (ArithmeticError, ValueError) as error:
         raise InvalidCircuit(f"cannot work out the angle {_text(node, 0)}: {error}") from error
 
@@ -265,7 +269,7 @@ def _array_function(kind: str) -> Callable[..., Any]:
 
 _NUMPY_NAMES = {"neg": "negative", "sub": "subtract", "mul": "multiply", "div": "divide", "pow": "power"}
 
-_FLOAT: dict[str, Callable[..., float]] = {
+FLOAT_OPERATIONS: dict[str, Callable[..., float]] = {
     "neg": lambda a: -a,
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import qloom.convert.formulas as formulas
 from qloom.circuits import Expression, Instruction
-from qloom.convert import formulas
 from qloom.convert.limits import MAX_DEFINITION, MAX_INSTRUCTIONS
 
 if TYPE_CHECKING:

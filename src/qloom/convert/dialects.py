@@ -11,8 +11,8 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
+import qloom.convert.formulas as formulas
 from qloom.circuits.gates import ALIASES, GATES
-from qloom.convert import formulas
 from qloom.convert.calls import DEFINITION, Meaning, Scope, define
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 from qloom.circuits import Expression
-from qloom.circuits.expressions import FUNCTIONS, Node
+from qloom.circuits.expressions import FLOAT_OPERATIONS, FUNCTIONS, Node
 from qloom.errors import InvalidCircuit
 
 if TYPE_CHECKING:
@@ -302,14 +302,4 @@ _REAL: dict[str, Callable[[float, float], float]] = {
     "div": operator.truediv,
     "pow": math.pow,
 }
-_CALLS: dict[str, Callable[[float], float]] = {
-    "sin": math.sin,
-    "cos": math.cos,
-    "tan": math.tan,
-    "arcsin": math.asin,
-    "arccos": math.acos,
-    "arctan": math.atan,
-    "exp": math.exp,
-    "log": math.log,
-    "sqrt": math.sqrt,
-}
+_CALLS: dict[str, Callable[[float], float]] = {name: FLOAT_OPERATIONS[name] for name in FUNCTIONS}

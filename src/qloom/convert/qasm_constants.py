@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from openqasm3 import ast
 
+import qloom.convert.formulas as formulas
 from qloom.circuits import Expression
-from qloom.convert import formulas
 from qloom.convert.limits import MAX_INSTRUCTIONS, MAX_QUBITS
 from qloom.errors import InvalidCircuit, UnknownName
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import qloom.convert.formulas as formulas
 from qloom.circuits import Circuit, Instruction
 from qloom.circuits.gates import CHANNELS
-from qloom.convert import formulas
 from qloom.convert.calls import DEFINITION, Calls, NotInSubset, Scope, define, member
 from qloom.convert.dialects import INCLUDES, NOISE, meanings, why_not_a_name
 from qloom.convert.limits import MAX_QUBITS

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from openqasm3 import ast
 
+import qloom.convert.formulas as formulas
 from qloom.circuits import Circuit, Expression, Instruction
 from qloom.circuits.algebra import controlled, inverse_sequence, power
 from qloom.circuits.gates import CHANNELS
-from qloom.convert import formulas
 from qloom.convert.calls import Meaning
 from qloom.convert.dialects import INCLUDES, NOISE, NOISE_NAME, VERBATIM, meanings, why_not_a_name
 from qloom.convert.limits import MAX_DEFINITION, MAX_INSTRUCTIONS, MAX_QUBITS

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
+import qloom.journal.codec as codec
+import qloom.journal.records as records
 from qloom.errors import CorruptRecord, InvalidSetting, QloomError
-from qloom.journal import codec, records
 from qloom.journal.blobs import read_blob
 from qloom.journal.segments import FRAME_SIZE, raise_unreadable, read_record, read_segment
 from qloom.results import Engine

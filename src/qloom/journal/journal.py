@@ -7,8 +7,8 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
+import qloom.journal.records as records
 from qloom.errors import NoResult
-from qloom.journal import records
 from qloom.journal.billing import RETRY_WAITS_S
 from qloom.journal.blobs import LARGE
 from qloom.journal.lanes import LaneRecorder

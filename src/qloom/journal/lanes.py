@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+import qloom.journal.records as records
 from qloom.errors import Misuse, NoResult, Rejected
-from qloom.journal import records
 from qloom.journal.blobs import LARGE, read_blob
 from qloom.journal.failures import describe, restore
 from qloom.kit.values import dumps, loads

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+import qloom.journal.records as records
 from qloom.errors import Divergence, WrongState
-from qloom.journal import records
 from qloom.journal.blobs import write_blob
 from qloom.journal.segments import SUFFIX, SegmentWriter
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+import qloom.journal.records as records
 from qloom.errors import CorruptRecord
-from qloom.journal import records
 from qloom.journal.segments import FRAME_SIZE, HEADER_SIZE, raise_unreadable, read_segment
 from qloom.results import Engine
 
@@ -97,7 +97,7 @@ class _Gathering:
         if plain == records.ANSWER:
             self.executed += 1
             return
-        from qloom.journal import codec  # loads msgspec
+        import qloom.journal.codec as codec  # loads msgspec
 
         if plain == records.METRIC:
             lane, number, metric = _metric(kind, payload, lanes, blobs)
@@ -149,7 +149,7 @@ class JournalTail:
         return found
 
     def _follow(self, path: Path, found: list[Metric]) -> None:
-        from qloom.journal import codec  # loads msgspec
+        import qloom.journal.codec as codec  # loads msgspec
 
         lanes = self._lanes.setdefault(path, {})
         blobs = records.blob_folder(self._checkpoints)
@@ -176,7 +176,8 @@ def _size(path: Path) -> int:
 
 
 def _metric(kind: int, payload: bytes, lanes: dict[int, str], blobs: Path) -> tuple[str, int, Metric]:
-    from qloom.journal import codec, history  # loads msgspec
+    import qloom.journal.codec as codec  # loads msgspec
+    import qloom.journal.history as history
 
     number, ordinal = records.PLACE.unpack_from(payload)
     name, value, step, timestamp = codec.decode(history.content_of(kind, payload, blobs, records.PLACE_SIZE))

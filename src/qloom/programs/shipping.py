@@ -53,7 +53,7 @@ def bundle_file(path: Path, program_name: str, data_files: Sequence[str] = ()) -
     >>> list(bundle.files), bundle.entry_point, bundle.third_party
     (['scan.py'], 'scan:scan', ('numpy',))
     """
-    from qloom.programs import collecting
+    import qloom.programs.collecting as collecting
 
     return Bundle(*collecting.of_file(path, program_name, data_files))
 
@@ -68,7 +68,7 @@ def bundle_function(function: Callable[..., Any], data_files: Sequence[str] = ()
     Raises:
         InvalidProgram: as for `bundle_file`; a closure or a live object, named; source that is gone.
     """
-    from qloom.programs import collecting
+    import qloom.programs.collecting as collecting
 
     return Bundle(*collecting.of_function(function, data_files))
 
@@ -85,7 +85,7 @@ def find_programs(path: Path) -> list[str]:
     >>> find_programs(file)
     ['scan']
     """
-    from qloom.programs import finding
+    import qloom.programs.finding as finding
 
     return finding.programs_in(path)
 
@@ -103,6 +103,6 @@ def load_program(path: Path, name: str | None = None, names: Sequence[str] | Non
         UnknownName: no program of that name, with the nearest names.
         ProgramFailed: the file raised while it was imported.
     """
-    from qloom.programs import finding
+    import qloom.programs.finding as finding
 
     return finding.load(path, name, names)

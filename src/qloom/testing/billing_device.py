@@ -19,13 +19,13 @@ from qloom.jobspecs import new_job_id
 from qloom.kit.files import write_all, write_atomically
 from qloom.results import Result
 from qloom.tasks import TaskState
+from qloom.testing.wrapped import WrappedPrepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from qloom.circuits import Circuit, Observable
     from qloom.contracts import Device, Prepared
-    from qloom.results import Engine
     from qloom.specs import DeviceSpec
     from qloom.tasks import ParameterValues
 
@@ -146,24 +146,12 @@ class BillingDevice:
             os.close(descriptor)
 
 
-class BillingPrepared:
+class BillingPrepared(WrappedPrepared):
     """Circuits made ready; every call, direct ones too, is a task that is billed."""
 
     def __init__(self, device: BillingDevice, inner: Prepared) -> None:
         self._device = device
-        self._inner = inner
-
-    @property
-    def digest(self) -> str:
-        return self._inner.digest
-
-    @property
-    def engine(self) -> Engine:
-        return self._inner.engine
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        return self._inner.parameters
+        super().__init__(inner)
 
     def run(self, parameters: ParameterValues = None, shots: int = 1000, *, seed: int | None = None) -> Result:
         return self.submit("sample", parameters, shots, seed=seed).result()

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from qloom.catalogue import create_device
 from qloom.errors import InvalidSetting
+from qloom.testing.wrapped import WrappedPrepared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qloom.circuits import Circuit, Observable
     from qloom.contracts import Device, Prepared, TaskHandle
-    from qloom.results import Engine, Result
+    from qloom.results import Result
     from qloom.specs import DeviceSpec
     from qloom.tasks import ParameterValues
 
@@ -77,24 +78,12 @@ class CountingDevice:
         return self.inner.find(token)
 
 
-class CountingPrepared:
+class CountingPrepared(WrappedPrepared):
     """Circuits made ready; each computed answer leaves a line."""
 
     def __init__(self, log: Path, inner: Prepared) -> None:
         self._log = log
-        self._inner = inner
-
-    @property
-    def digest(self) -> str:
-        return self._inner.digest
-
-    @property
-    def engine(self) -> Engine:
-        return self._inner.engine
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        return self._inner.parameters
+        super().__init__(inner)
 
     def run(self, parameters: ParameterValues = None, shots: int = 1000, *, seed: int | None = None) -> Result:
         result = self._inner.run(parameters, shots, seed=seed)
