@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -39,8 +39,28 @@ def show(job_id: JobId, as_json: Json = False) -> None:
     if as_json:
         emit(details)
         return
-    rows = [(key, json.dumps(value) if isinstance(value, dict | list) else value) for key, value in details.items()]
-    table(f"Job {details['job_id']}", ["what", "value"], rows)
+    table(f"Job {details['job_id']}", ["what", "value"], for_people(details))
+
+
+def for_people(details: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return a job's details as short lines; what says nothing is left out.
+
+    >>> for_people({"job_id": "01", "seconds": 1.5, "problems": [], "parameters": {"shots": 10, "word": "a"}})
+    [('job_id', '01'), ('seconds', '1.50'), ('parameters', 'shots=10, word=a')]
+    """
+    shown = {**details, "created_at": moment(details["created_at"])} if "created_at" in details else details
+    lines = {key: _line(value) for key, value in shown.items()}
+    return [(key, line) for key, line in lines.items() if line]
+
+
+def _line(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={json.dumps(item) if isinstance(item, dict | list) else item}" for key, item in value.items())
+    if isinstance(value, list):
+        return "\n".join(map(_line, value))
+    return "" if value is None else str(value)
 
 
 @app.command()

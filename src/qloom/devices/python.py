@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def create(rest: str = "", *, threads: int | None = None) -> Device:  # noqa: ARG001  every factory takes a thread budget
-    """Return the device that `module:function` makes.
+    """A device that the program brings along, made by a function of its own: `python:module:function`.
 
     Args:
         rest: `module:function`.

@@ -42,7 +42,7 @@ KEPT_TASKS = 1000
 def create(
     rest: str = "", *, threads: int | None = None, engine: str | None = None, memory_limit_bytes: int | None = None
 ) -> Device:
-    """Make the device; the entry point `sim` of `qloom.devices`.
+    """A state-vector simulator on this machine: exact values, samples and gradients, by lightning or qulacs.
 
     Args:
         rest: what follows the colon in a device's name: `engine=qulacs,threads=2`.
@@ -62,7 +62,8 @@ def create(
     given: dict[str, object] = {"threads": threads, "engine": engine, "memory_limit_bytes": memory_limit_bytes}
     for name, value in read_options(rest).items():
         if given[name] is not None and str(given[name]) != value:
-            raise InvalidSetting(f"sim: {name} is given twice, as {given[name]} and as {value}")
+            advice = f"; a job's threads are its resources.cpus, so ask for cpus={value} instead" if name == "threads" else ""
+            raise InvalidSetting(f"sim: {name} is given twice, as {given[name]} and as {value}{advice}")
         given[name] = value
     chosen = given["engine"]
     return SimDevice(
