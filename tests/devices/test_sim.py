@@ -18,6 +18,7 @@ from qloom.devices import engines, lightning_engine, sim
 from qloom.devices.engines import memory_limit, most_qubits, needed_bytes, suitable_threads, usable_cores
 from qloom.devices.sim import KEPT_TASKS, create
 from qloom.errors import InvalidSetting, InvalidTask, MissingExtra, UnknownName, Unsupported
+from qloom.results import Engine
 from qloom.testing.device_contract import ENERGY, POINT, ansatz, bell, values_of
 from tests.devices.helpers import ENGINES, FloatArray
 
@@ -444,3 +445,18 @@ def test_the_spec_speaks_json() -> None:
     assert not document["bills"]
     assert document["engines"][0]["name"] == "lightning"
     assert "cswap" in document["gates"]
+
+
+def test_what_computed_earlier_answers_is_used_again_where_it_is_there() -> None:
+    device = create()
+    plain = device.prepare(Circuit(2).h(0))
+    other = "qulacs" if plain.engine.name == "lightning" else "lightning"
+    version = create(f"engine={other}").spec().engines[0].version
+    again = device.prepare(Circuit(2).h(0), engine=Engine(other, version, 1))
+    assert (again.engine.name, again.digest) == (other, plain.digest)
+
+
+@pytest.mark.parametrize("engine", [Engine("lightning", "0.1.0", 1), Engine("nobody's", "1.0", 1)])
+def test_what_is_gone_is_replaced_by_what_is_there_which_the_engine_tells(engine: Engine) -> None:
+    device = create()
+    assert device.prepare(Circuit(2).h(0), engine=engine).engine == device.prepare(Circuit(2).h(0)).engine

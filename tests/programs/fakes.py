@@ -37,7 +37,7 @@ class TossDevice:
     def check(self, circuits: Any, shots: int | None = None) -> list[str]:
         return [] if circuits.num_qubits <= 4 else ["too many qubits"]
 
-    def prepare(self, circuits: Any, observables: Any = None) -> Prepared:
+    def prepare(self, circuits: Any, observables: Any = None, *, engine: Engine | None = None) -> Prepared:
         self.prepared += 1
         several = circuits if isinstance(circuits, list) else [circuits]
         return TossPrepared(self, several, observables)

@@ -151,13 +151,20 @@ class Device(Protocol):
         ...
 
     def prepare(
-        self, circuits: Circuit | Sequence[Circuit], observables: Observable | Sequence[Observable] | None = None
+        self,
+        circuits: Circuit | Sequence[Circuit],
+        observables: Observable | Sequence[Observable] | None = None,
+        *,
+        engine: Engine | None = None,
     ) -> Prepared:
         """Make circuits ready to run many times.
 
         Args:
             circuits: one or several; with several, all have the same parameters.
             observables: what `estimate` and `gradient` ask for; on as many qubits as the circuits.
+            engine: what computed earlier answers of a job that goes on. It is used again where it is there; where it is
+                not, the circuits are prepared with what is there, which `Prepared.engine` tells. The digest does not
+                depend on it.
 
         After return nothing was billed. After a raise nothing was kept.
 

@@ -218,22 +218,37 @@ class SimDevice:
         return _numbered(reasons)
 
     def prepare(
-        self, circuits: Circuit | Sequence[Circuit], observables: Observable | Sequence[Observable] | None = None
+        self,
+        circuits: Circuit | Sequence[Circuit],
+        observables: Observable | Sequence[Observable] | None = None,
+        *,
+        engine: Engine | None = None,
     ) -> PreparedSim:
         given, sums = _circuits(circuits), _observables(observables)
         _check_together(given, sums)
+        chosen, threads = self._before(engine) or (self._library, self._threads)
         kind = "estimate" if sums else "sample"
         if reasons := _numbered([self._reasons(circuit, None, kind, len(sums)) for circuit in given]):
             raise Unsupported(f"{self._name} cannot run this: {'; '.join(reasons)}")
         return PreparedSim(
             given,
             sums,
-            library=self._library,
-            threads=self._threads,
+            library=chosen,
+            threads=threads,
             memory_limit_bytes=self._limit,
             option_text=f"engine={self._engine}",
             keep=self._keep,
         )
+
+    def _before(self, engine: Engine | None) -> tuple[EngineLibrary, int] | None:
+        """Return the library and threads that computed earlier answers; None where that release is not installed."""
+        if engine is None or engine.name not in ENGINES or self._engine not in (None, engine.name):
+            return None
+        try:
+            found = library(engine.name)
+        except MissingExtra:
+            return None
+        return (found, engine.threads) if found.version == engine.version else None
 
     def attach(self, task_id: str) -> TaskHandle:
         try:

@@ -275,13 +275,16 @@ class QuantumDevice:
         if self._bills is None:
             self._bills = self._device.spec().bills
         prepared = self._device.prepare(circuits, observables)
-        self.engine = prepared.engine
         if self._recorder is not None:
-            self._note_engine(self._recorder.engine_used(prepared.digest, prepared.engine), prepared.engine)
+            before = self._recorder.engine_used(prepared.digest, prepared.engine)
+            if before is not None:
+                prepared = self._device.prepare(circuits, observables, engine=before)
+                self._note_engine(before, prepared.engine)
+        self.engine = prepared.engine
         return PreparedTask(prepared, self._device, self._lane, bills=self._bills)
 
-    def _note_engine(self, before: Engine | None, engine: Engine) -> None:
-        if before is None:
+    def _note_engine(self, before: Engine, engine: Engine) -> None:
+        if before[:3] == engine[:3]:
             return
         problem = (
             f"device {self.name}: this job began on {before.name} {before.version} with {before.threads} threads and "

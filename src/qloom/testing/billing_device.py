@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from qloom.circuits import Circuit, Observable
     from qloom.contracts import Device, Prepared
+    from qloom.results import Engine
     from qloom.specs import DeviceSpec
     from qloom.tasks import ParameterValues
 
@@ -96,9 +97,13 @@ class BillingDevice:
         return self.inner.check(circuits, shots)
 
     def prepare(
-        self, circuits: Circuit | Sequence[Circuit], observables: Observable | Sequence[Observable] | None = None
+        self,
+        circuits: Circuit | Sequence[Circuit],
+        observables: Observable | Sequence[Observable] | None = None,
+        *,
+        engine: Engine | None = None,
     ) -> BillingPrepared:
-        return BillingPrepared(self, self.inner.prepare(circuits, observables))
+        return BillingPrepared(self, self.inner.prepare(circuits, observables, engine=engine))
 
     def attach(self, task_id: str) -> BilledTask:
         if task_id not in {known for _, known in self.submissions()}:

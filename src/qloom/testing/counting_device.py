@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from qloom.circuits import Circuit, Observable
     from qloom.contracts import Device, Prepared, TaskHandle
-    from qloom.results import Result
+    from qloom.results import Engine, Result
     from qloom.specs import DeviceSpec
     from qloom.tasks import ParameterValues
 
@@ -67,9 +67,13 @@ class CountingDevice:
         return self.inner.check(circuits, shots)
 
     def prepare(
-        self, circuits: Circuit | Sequence[Circuit], observables: Observable | Sequence[Observable] | None = None
+        self,
+        circuits: Circuit | Sequence[Circuit],
+        observables: Observable | Sequence[Observable] | None = None,
+        *,
+        engine: Engine | None = None,
     ) -> CountingPrepared:
-        return CountingPrepared(self.log, self.inner.prepare(circuits, observables))
+        return CountingPrepared(self.log, self.inner.prepare(circuits, observables, engine=engine))
 
     def attach(self, task_id: str) -> TaskHandle:
         return self.inner.attach(task_id)
