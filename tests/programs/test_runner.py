@@ -26,7 +26,13 @@ Outcome = dict[str, Any]
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 # What the composition does, for a child process of its own: the same pieces, with the device of these tests.
-CHILD = "import sys, pathlib; from tests.programs.test_runner import run; sys.exit(run(pathlib.Path(sys.argv[1])))"
+# SIGINT is put back first: who starts the tests in the background of a shell hands it down ignored.
+CHILD = """
+import pathlib, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from tests.programs.test_runner import run
+sys.exit(run(pathlib.Path(sys.argv[1])))
+"""
 
 
 def make_context(folder: JobFolder, attempt: int = 1) -> Context:
