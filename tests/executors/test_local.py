@@ -55,7 +55,7 @@ def test_a_supervisor_that_dies_at_once_leaves_the_job_interrupted_with_its_word
 
 
 def test_an_attempt_that_was_overtaken_is_refused(executor: LocalExecutor, make_job: MakeJob) -> None:
-    folder = make_job("finish(1)")
+    folder = make_job("sys.exit(3)")
     first = submit(executor, folder)
     once_ended(executor, folder)
     run(executor, folder, attempt=3)
@@ -74,6 +74,14 @@ def test_two_resumes_at_once_give_one_attempt(executor: LocalExecutor, make_job:
     submit(executor, folder, attempt=2)
     with pytest.raises(WrongState, match="its lease is held"):
         submit(LocalExecutor(), folder, attempt=3)
+
+
+def test_a_resume_that_comes_after_another_one_completed_the_job_is_refused(executor: LocalExecutor, make_job: MakeJob) -> None:
+    folder = make_job("finish(1)")
+    run(executor, folder)
+    with pytest.raises(WrongState, match="COMPLETED, by attempt 1; its result is there"):
+        submit(executor, folder, attempt=2)
+    assert executor.watch(folder).attempt == 1
 
 
 def test_supervisors_that_ended_leave_no_zombie(executor: LocalExecutor, make_job: MakeJob) -> None:

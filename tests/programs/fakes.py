@@ -13,7 +13,7 @@ from qloom.circuits import Circuit, Observable
 from qloom.contracts import Prepared, TaskHandle
 from qloom.results import Engine, Result, SampleTable
 from qloom.specs import DeviceSpec
-from qloom.tasks import TaskState
+from qloom.tasks import TaskState, read_parameters
 
 ENGINE = Engine("toss", "1.0")
 
@@ -59,12 +59,14 @@ class TossPrepared:
         self.digest = "+".join([*(circuit.digest for circuit in circuits), *(item.digest for item in asked)])
 
     def run(self, parameters: Any = None, shots: int = 1000, *, seed: int | None = None) -> Result:
+        read_parameters(self.parameters, parameters)  # as its contract says: refuses what is not finite
         self._device.calls.append(("sample", parameters, shots, seed))
         drawn = np.random.default_rng(seed).integers(0, 2, shots).astype(np.uint64)
         keys, counts = np.unique(drawn, return_counts=True)
         return Result(engine=self.engine, shots=shots, key_lengths=(1,), samples=SampleTable(keys, counts, (0, len(keys))))
 
     def estimate(self, parameters: Any = None, shots: int | None = None, *, seed: int | None = None) -> Result:
+        read_parameters(self.parameters, parameters)
         self._device.calls.append(("estimate", parameters, shots, seed))
         return Result(engine=self.engine, shots=shots, values=np.atleast_2d(parameters).sum(axis=1, keepdims=True))
 

@@ -149,7 +149,7 @@ class Job:
             "cost_usd": 0.0,
             "result": self._result_or_none(status),
             "error": _error(status),
-            "problems": [*journal.problems],
+            "problems": list(dict.fromkeys([*journal.problems, *outcome.get("problems", [])])),
             "folder": str(self._folder.path),
         }
 

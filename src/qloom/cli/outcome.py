@@ -28,12 +28,13 @@ class Outcome:
     state: JobState
     result: Any
     error: dict[str, Any] | None
+    problems: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, job: Job, status: JobStatus) -> Outcome:
         """Return the outcome as far as it is known."""
         details = job.details()
-        return cls(job.id, status.state, details["result"], details["error"])
+        return cls(job.id, status.state, details["result"], details["error"], tuple(details["problems"]))
 
     def document(self) -> dict[str, Any]:
         """Return the outcome as JSON."""
@@ -50,6 +51,8 @@ def finish(job: Job, status: JobStatus, *, as_json: bool, report: Path | None = 
         emit(outcome.document())
     elif done:
         people().print(json.dumps(outcome.result, indent=2), markup=False)
+    for problem in outcome.problems:
+        notes().print(f"note: {problem}", style="yellow", markup=False)
     if not done:
         _say_why(job, status)
         raise typer.Exit(EXIT_FAILED)

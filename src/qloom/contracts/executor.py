@@ -43,7 +43,7 @@ class Executor(Protocol):
 
         Raises:
             Rejected: nothing was submitted.
-            WrongState: another attempt holds the lease.
+            WrongState: another attempt holds the lease, or has completed the job.
             Unavailable: nobody knows.
         """
         ...

@@ -9,6 +9,7 @@ Which way of drawing is the fastest depends on the sizes (measured, see `draw`).
 
 from __future__ import annotations
 
+import struct
 import threading
 from functools import cache
 from hashlib import blake2b
@@ -38,7 +39,7 @@ NORM_SLACK = 5e-13
 """So much below 1 a mended sum is kept, so that rounding cannot lift it over what numpy's multinomial takes, 1 + 1e-12."""
 NORM_LIMIT = 1e-6
 
-_WORDS = np.dtype("<u8")
+_unpack_words = struct.Struct("<4Q").unpack
 _thread = threading.local()
 
 
@@ -75,7 +76,7 @@ def seeded(seed: int) -> np.random.Generator:
     except AttributeError:
         stream = _thread.stream = _new_stream()
     words = blake2b(seed.to_bytes(8, "little"), digest_size=32).digest()
-    stream.words["state"] = np.frombuffer(words, dtype=_WORDS)
+    stream.words["state"] = _unpack_words(words)
     stream.source.state = stream.state
     return stream.generator
 

@@ -93,6 +93,8 @@ class LocalExecutor:
             before = place.recorded_status()
             if before.attempt > attempt:
                 raise WrongState(f"job {folder.name} is at attempt {before.attempt} already; attempt {attempt} comes too late")
+            if before.state is JobState.COMPLETED:  # by somebody who was faster, between the caller's look and this lease
+                raise WrongState(f"job {folder.name} is COMPLETED, by attempt {before.attempt}; its result is there")
             if attempt > 1:
                 _end_strays(place, before)
             place.write_status(JobStatus(state=JobState.QUEUED, attempt=attempt), durable=False)

@@ -158,7 +158,9 @@ class PreparedTask:
             and values.shape == self._shape
             and values.dtype is self._float64
             and values.flags.c_contiguous
-            and isfinite(values.dot(values))  # in one pass; beyond 1e154 it is not, and the path below looks closer
+            # Whether they are finite a free device tells, as its contract says; a task that costs money is looked at here,
+            # before its intent is recorded: in one pass, and beyond 1e154, where that is not finite, by the path below.
+            and (not self._bills or isfinite(values.dot(values)))
         ):
             return values, values.tobytes(), 1
         array = read_parameters(self._names, values)
