@@ -41,7 +41,7 @@ demo: environment ## run a variational program end to end and leave its report i
 
 # One OpenMP thread per process: with more, two test processes slow each other down several times over.
 test: environment ## run all tests and the examples in docstrings (TESTS=tests/devices for a part, WORKERS=8 for more processes)
-	@OMP_NUM_THREADS=1 $(PYTHON_IN_VENV) -m pytest -n $(WORKERS) --doctest-modules $(TESTS)
+	@OMP_NUM_THREADS=1 $(PYTHON_IN_VENV) -m pytest -n $(WORKERS) --dist worksteal --doctest-modules $(TESTS)
 
 chaos: environment ## kill jobs and services at random moments and check that nothing is lost; takes minutes
 	@OMP_NUM_THREADS=1 $(PYTHON_IN_VENV) -m pytest -m chaos --timeout 600 tests

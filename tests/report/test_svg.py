@@ -114,3 +114,11 @@ def test_axes_hold_every_point(values: list[float], target: float) -> None:
     x_axis, y_axis = axes(points, ("exact", target), 400, 300)
     assert all(y_axis.low <= value <= y_axis.high for value in values)
     assert x_axis.low < x_axis.high
+
+
+@pytest.mark.parametrize(("values", "target"), [([5e-324], 0.0), ([0.0], 5e-324), ([1e-310, 1e3], 1.0), ([5e-324, 1e300], -1.0)])
+def test_numbers_next_to_zero_have_axes_too(values: list[float], target: float) -> None:
+    points = [(float(step), value) for step, value in enumerate(values)]
+    for reference in (None, ("exact", target)):
+        _, y_axis = axes(points, reference, 400, 300)
+        assert y_axis.ticks(5)

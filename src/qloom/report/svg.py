@@ -20,6 +20,8 @@ TOOLTIPS = 120
 """Up to this many points, each tells its value under the pointer."""
 DOTS = 60
 """Up to this many points, each is seen."""
+TINY = 1e-290
+"""Below this a number is drawn as zero: powers of ten of it are no longer numbers."""
 TOP, BOTTOM, RIGHT = 36, 38, 14
 CHARACTER = 7.2
 """Width of a digit, about, in the plot's units."""
@@ -169,7 +171,7 @@ def axes(points: Points, reference: tuple[str, float] | None, width: int, height
     """Return the axes that hold all points, and the reference where it does not dwarf them."""
     steps, values = [step for step, _ in points] or [0.0], [value for _, value in points] or [0.0]
     low, high = min(values), max(values)
-    logarithmic = low > 0 and reference is None and math.log10(high / low) > DECADES_FOR_LOG
+    logarithmic = low > TINY and reference is None and math.log10(high / low) > DECADES_FOR_LOG
     if logarithmic:
         low, high = 10 ** math.floor(math.log10(low)), 10 ** math.ceil(math.log10(high))
     else:
@@ -247,8 +249,9 @@ def _with_reference(low: float, high: float, reference: tuple[str, float] | None
 
 def _padded(low: float, high: float, reference: tuple[str, float] | None) -> tuple[float, float]:
     span = high - low
-    if span <= 1e-9 * max(abs(low), abs(high)):
-        span = abs(low) or 1.0
+    largest = max(abs(low), abs(high))
+    if span <= max(1e-9 * largest, TINY):
+        span = largest if largest > TINY else 1.0
     below = above = 0.06
     if reference and low <= reference[1] <= high:  # room for its label
         below, above = (0.14, above) if reference[1] < (low + high) / 2 else (below, 0.14)
