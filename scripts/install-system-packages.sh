@@ -4,6 +4,7 @@ set -uo pipefail
 
 # One line each: COMMAND PACKAGE WHAT IS SKIPPED WITHOUT IT. A package is wanted when its command is not on PATH.
 readonly wanted='
+bwrap bubblewrap jobs in a sandbox (tests/executors/test_sandbox.py)
 '
 
 missing() {

@@ -107,6 +107,26 @@ def test_a_program_may_have_several_devices(programs: ModuleType) -> None:
     assert program.submit().result(timeout_s=LIMIT_S) == [{"1": 3}, {"1": 4}]
 
 
+def test_a_notebook_shows_where_a_job_stands(programs: ModuleType) -> None:
+    job = programs.bell.submit(shots=10)
+    job.result(timeout_s=LIMIT_S)
+    shown = job._repr_mimebundle_(include=None, exclude=None)
+    assert set(shown) == {"text/plain", "text/html"}
+    assert shown["text/plain"].startswith(f"<Job {job.id} bell COMPLETED>")
+    assert "COMPLETED" in shown["text/html"]
+
+
+def test_a_notebook_shows_what_is_wrong_with_a_job_instead_of_failing(programs: ModuleType) -> None:
+    job = programs.bell.submit(shots=10)
+    job.result(timeout_s=LIMIT_S)
+    job.folder.progress_file(1).write_text("{")
+    assert "text/html" in job._repr_mimebundle_()
+    job.folder.results_file.write_text("{")
+    shown = job._repr_mimebundle_()
+    assert set(shown) == {"text/plain"}
+    assert "results.json is no JSON" in shown["text/plain"]
+
+
 def test_a_job_is_found_again_by_the_beginning_of_its_id(programs: ModuleType) -> None:
     job = programs.bell.submit()
     job.result(timeout_s=LIMIT_S)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from qloom import catalogue
 from qloom.config import Settings, __version__
+from qloom.contracts import SandboxingExecutor
 from qloom.convert import read_circuit
-from qloom.errors import InvalidSetting, JobInterrupted, UnknownName, WrongState
+from qloom.errors import InvalidSetting, JobInterrupted, Misuse, UnknownName, Unsupported, WrongState
 from qloom.jobspecs import JobSpec, JobState, JobStatus, new_job_id
 from qloom.journal import JournalTail, read_journal
 from qloom.kit.files import read_json, write_json
@@ -79,7 +80,14 @@ class Application:
     # ---- jobs ----------------------------------------------------------------------------------------------------
 
     def call(self, program: ProgramDefinition, arguments: dict[str, Any]) -> Any:
-        """Run a program in this process, without a journal, and return what it returns."""
+        """Run a program in this process, without a journal, and return what it returns.
+
+        Raises:
+            Misuse: the program asks for a sandbox, which this process is not.
+        """
+        if program.options.sandbox:
+            way = "submit it, or call the one that `with_options(sandbox=False)` returns"
+            raise Misuse(f"program {program.name} asks for a sandbox, and a plain call runs in this process; {way}")
         context = self.local_context(program.options)
         return program.function(context, **program.decode_arguments(arguments))
 
@@ -89,6 +97,7 @@ class Application:
         Raises:
             UnknownName: no such device, executor or stage.
             InvalidSetting: a budget without a device that has a price.
+            Rejected, Unsupported: a sandbox was asked for, and this machine or the executor has none.
             StorageFailed: the job's folder cannot be written; nothing is left behind.
         """
         options = program.options
@@ -111,6 +120,7 @@ class Application:
             detach=options.detach,
             created_at=time.time(),
             versions=_versions(),
+            sandbox=options.sandbox,
         )
         folder = self.store.create(job, bundle.files, _paths(options.input_data))
         executor.submit(job, folder, 1)
@@ -130,6 +140,7 @@ class Application:
 
         Raises:
             WrongState: the job is running, was completed, or somebody else resumes it at this moment.
+            Rejected, Unsupported: it ran in a sandbox, and this machine or the executor has none.
         """
         status = self.status(folder)
         allowed = (*RESUMABLE, JobState.CANCELLED) if force else RESUMABLE
@@ -139,6 +150,8 @@ class Application:
         if detach is not None:
             job = replace(job, detach=detach)
         runner = self.executor(executor or job.executor)
+        if job.sandbox:
+            _check_sandbox(runner)
         attempt = _new_attempt(folder, status.attempt)
         write_json(
             folder.attempt(attempt) / "options.json",
@@ -179,12 +192,14 @@ class Application:
     # ---- checks --------------------------------------------------------------------------------------------------
 
     def check_options(self, options: RunOptions) -> None:
-        """Refuse names that nobody registered and budgets that nothing can watch; starts nothing."""
+        """Refuse unknown names, budgets that nothing can watch and sandboxes that cannot be made; starts nothing."""
         self._refuse_unpriced(options)
         self._device_names(options)
         executor, known = options.executor or self.settings.default_executor, catalogue.names("executor")
         if executor not in known:
             raise UnknownName.among("executor", executor, known)
+        if options.sandbox:
+            _check_sandbox(self.executor(executor))
 
     def _device_names(self, options: RunOptions) -> dict[str, str]:
         names = {DEFAULT_DEVICE: options.device or self.settings.default_device, **options.devices}
@@ -225,6 +240,12 @@ def attempt_options(folder: JobFolder, attempt: int) -> dict[str, Any]:
     """Return how an attempt was asked for; the first one has no options."""
     path = folder.attempt(attempt) / "options.json"
     return dict(read_json(path)) if path.exists() else {}
+
+
+def _check_sandbox(executor: Executor) -> None:
+    if not isinstance(executor, SandboxingExecutor):
+        raise Unsupported(f"executor {executor.name} has no sandbox, and without one the job is not run; take executor local")
+    executor.check_sandbox()
 
 
 def _new_attempt(folder: JobFolder, latest: int) -> int:

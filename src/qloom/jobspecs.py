@@ -72,6 +72,7 @@ class JobSpec:
         resources: limits.
         input_data: channel name -> folder or file that was copied in.
         accept_divergence, detach: how it was asked for.
+        sandbox: whether its program runs in a sandbox, or not at all.
         created_at: seconds since 1970, UTC.
         versions: `python`, `qloom`.
     """
@@ -91,6 +92,7 @@ class JobSpec:
     detach: bool = False
     created_at: float = 0.0
     versions: dict[str, str] = field(default_factory=dict)
+    sandbox: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the specification as JSON."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qloom.errors import InvalidTask
@@ -250,7 +251,22 @@ class Result:
         holds = "samples" if self._samples is not None else "gradients" if self._gradients is not None else "values"
         return f"<Result: {len(self)} item{'s' * (len(self) != 1)} of {holds}, shots={self.shots}, engine={self.engine.name}>"
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: a bar for each key of each item, or the values; only the beginning of what is long."""
+        parts = [f"<p><code>{escape(repr(self))}</code></p>"]
+        if self._samples is not None:
+            parts += [_histogram(self[index], index, len(self)) for index in range(min(len(self), SHOWN_ITEMS))]
+            parts.append(_left_out(len(self) - SHOWN_ITEMS, "items"))
+        if self._values is not None:
+            parts.append(_values_table(self.values, self.standard_errors))
+        if self._gradients is not None:
+            items, observables, parameters = self._gradients.shape
+            parts.append(f"<p>gradients: {items} items x {observables} observables x {parameters} parameters</p>")
+        return f"<div>{''.join(parts)}</div>"
 
+
+SHOWN_ITEMS, SHOWN_KEYS, SHOWN_ROWS, SHOWN_OBSERVABLES = 8, 32, 32, 8
+"""How much of a result a notebook shows: histograms, bars in each, rows of values, values in each."""
 LABEL_BITS = 12
 """Keys up to so many bits are looked up as text: a fifth of the time of writing each anew (at most 4096 texts a length)."""
 
@@ -285,3 +301,45 @@ def _array_reader() -> tuple[Callable[..., npt.NDArray[Any]], np.dtype[np.uint64
     import numpy as np
 
     return np.frombuffer, np.dtype("<u8"), np.dtype("<i8")
+
+
+# ---- notebooks -------------------------------------------------------------------------------------------------------
+
+
+def _histogram(item: Result, index: int, items: int) -> str:
+    """The keys measured most often, in their order: a bar and a count for each."""
+    import numpy as np
+
+    keys, counts = item.samples.keys, item.samples.counts
+    width = item.key_lengths[0]
+    shown = np.sort(np.argsort(-counts, kind="stable")[:SHOWN_KEYS])
+    most = max(1, int(counts.max(initial=0)))
+    drawn = zip(keys[shown].tolist(), counts[shown].tolist(), strict=True)
+    rows = [_bar(format(key, f"0{width}b") if width else "", count, most) for key, count in drawn]
+    title = f"<p>item {index}</p>" if items > 1 else ""
+    return f"{title}<table>{''.join(rows)}</table>{_left_out(len(keys) - SHOWN_KEYS, 'keys that were measured less often')}"
+
+
+def _bar(key: str, count: int, most: int) -> str:
+    bar = f'<span style="display:inline-block;height:.8em;width:{240 * count / most:.0f}px;background:#5468e0"></span>'
+    return f'<tr><th style="font-family:monospace">{key}</th><td style="text-align:left">{bar} {count:,}</td></tr>'
+
+
+def _values_table(values: FloatArray, errors: FloatArray) -> str:
+    """A row for each item, a column for each observable; standard errors where there are any."""
+    rows = [
+        f"<tr><th>{index}</th>{''.join(map(_value, row[:SHOWN_OBSERVABLES], error))}</tr>"
+        for index, (row, error) in enumerate(zip(values[:SHOWN_ROWS].tolist(), errors[:SHOWN_ROWS].tolist(), strict=True))
+    ]
+    observables = values.shape[1]
+    heads = "".join(f"<th>observable {column}</th>" for column in range(min(observables, SHOWN_OBSERVABLES)))
+    left = _left_out(len(values) - SHOWN_ROWS, "items") + _left_out(observables - SHOWN_OBSERVABLES, "observables")
+    return f"<table><tr><th>item</th>{heads}</tr>{''.join(rows)}</table>{left}"
+
+
+def _value(value: float, error: float) -> str:
+    return f"<td>{value:.8g}{f' &plusmn; {error:.2g}' if error else ''}</td>"
+
+
+def _left_out(count: int, what: str) -> str:
+    return f"<p>... and {count:,} {what}</p>" if count > 0 else ""

@@ -98,3 +98,14 @@ def test_an_unknown_option_is_misuse(qloom: Qloom, programs: str) -> None:
     assert answer.code == 2
     assert "--seed" in answer.err
     assert "Traceback" not in answer.err
+
+
+def test_a_sandbox_that_cannot_be_made_is_refused_and_no_job_is_there(
+    qloom: Qloom, programs: str, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    answer = qloom("run", f"{programs}:double", "--sandbox", "--json")
+    assert answer.code == 1
+    assert answer.json["error"]["type"] == "Rejected"
+    assert "apt install bubblewrap" in answer.json["error"]["message"]
+    assert not list(home.glob("jobs/*"))

@@ -33,7 +33,7 @@ KNOWN = {
         "code",
     ),
     *("pre", "dl", "dt", "dd", "table", "thead", "tbody", "tr", "th", "td", "figure", "figcaption"),
-    *("svg", "path", "line", "circle", "text"),
+    *("svg", "path", "line", "circle", "text", "rect"),
 }
 
 

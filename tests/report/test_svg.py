@@ -3,7 +3,7 @@ import re
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from qloom.report.svg import Axis, axes, describe, finite, line_plot, nice_ticks, notes, thin
@@ -122,3 +122,18 @@ def test_numbers_next_to_zero_have_axes_too(values: list[float], target: float) 
     for reference in (None, ("exact", target)):
         _, y_axis = axes(points, reference, 400, 300)
         assert y_axis.ticks(5)
+
+
+@given(st.lists(st.floats(), min_size=1, max_size=5), st.floats(allow_nan=False, allow_infinity=False))
+@example([5e-324], 0.0)
+@example([0.0], 5e-324)
+@example([1.7e308, -1.7e308], 0.0)
+@example([1.0], 1.7e308)
+@example([5e-324, 1.0], 0.0)
+def test_values_of_any_size_are_drawn_or_left_out(values: list[float], target: float) -> None:
+    drawn = line_plot(series_of(values), reference=("exact", target))
+    assert "nan" not in re.sub(r"<title>.*?</title>|<text.*?</text>", "", drawn)
+
+
+def test_a_single_value_at_a_step_that_is_a_time_in_nanoseconds_is_drawn() -> None:
+    assert "<circle" in line_plot(MetricSeries("loss", (1.76e18,), (1.0,)))

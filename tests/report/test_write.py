@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from qloom.errors import StorageFailed
-from qloom.report import write_report
+from qloom.report import write_comparison, write_report
 
 
 class FinishedJob:
@@ -36,3 +36,8 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageFailed, match="file"):
         write_report(FinishedJob(), tmp_path / "file" / "report.html")
+
+
+def test_two_jobs_are_written_into_one_file(tmp_path: Path) -> None:
+    write_comparison(FinishedJob(), FinishedJob(), tmp_path / "folder" / "both.html")
+    assert "two jobs compared" in (tmp_path / "folder" / "both.html").read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qloom import errors
 from qloom.app import application, interrupted
-from qloom.errors import JobCancelled, ProgramFailed, QloomError
+from qloom.errors import CorruptRecord, JobCancelled, ProgramFailed, QloomError
 from qloom.jobspecs import JobState, JobStatus
 from qloom.kit.files import read_json
 from qloom.kit.values import plain_result, read_result
@@ -167,14 +167,30 @@ class Job:
     def _result_or_none(self, status: JobStatus) -> Any:
         if status.state is not JobState.COMPLETED:
             return None
-        return plain_result(read_json(self._folder.results_file))
+        try:
+            return plain_result(read_json(self._folder.results_file))
+        except FileNotFoundError as error:
+            raise CorruptRecord(
+                f"job {self.id} is COMPLETED but {self._folder.results_file} is gone; restore it from a copy or remove the job"
+            ) from error
 
     def _outcome_document(self, attempt: int) -> dict[str, Any]:
         try:
-            document: dict[str, Any] = read_json(self._folder.outcome_file(attempt))
+            document = read_json(self._folder.outcome_file(attempt))
         except FileNotFoundError:
             return {}
+        if not isinstance(document, dict):
+            raise CorruptRecord(
+                f"{self._folder.outcome_file(attempt)} holds no record of an attempt; restore it from a copy or remove the job"
+            )
         return document
+
+    def _progress(self, attempt: int) -> dict[str, Any]:
+        try:
+            document = read_json(self._folder.progress_file(attempt))
+        except (FileNotFoundError, CorruptRecord):  # for people only, written again in a moment
+            return {}
+        return document if isinstance(document, dict) else {}
 
     def _attempt(self, number: int, status: JobStatus) -> dict[str, Any]:
         outcome = self._outcome_document(number)
@@ -196,6 +212,18 @@ class Job:
 
     def __repr__(self) -> str:
         return f"<Job {self.id} {self.program} {self.state()}>"
+
+    def _repr_mimebundle_(self, **_wanted: Any) -> dict[str, str]:
+        """Return what a notebook shows: where the job stands at this moment, as text and as HTML without scripts."""
+        # Here, as a submitted job does not wait for what only notebooks need.
+        from qloom.report.snapshot import html_snapshot, text_snapshot
+        from qloom.report.values import read_job
+
+        try:
+            document, progress = read_job(self.details(), self.metrics()), self._progress(self.status().attempt)
+        except QloomError as error:
+            return {"text/plain": f"<Job {self.id} {self.program}: {error}>"}
+        return {"text/plain": text_snapshot(document, progress), "text/html": html_snapshot(document, progress)}
 
 
 def _failure(job_id: str, status: JobStatus) -> QloomError:

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from qloom.cli import device, doctor, job, plugin, run
+from qloom.cli import device, doctor, job, plugin, run, watch
 from qloom.cli.output import emit, error_document, notes
 from qloom.config import __version__
 from qloom.errors import QloomError
@@ -23,6 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 run.register(app)
+watch.register(job.app)
 app.add_typer(job.app, name="job")
 app.add_typer(device.app, name="device")
 app.add_typer(plugin.app, name="plugin")

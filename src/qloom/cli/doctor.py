@@ -17,6 +17,7 @@ from qloom.api import devices
 from qloom.app import application
 from qloom.cli.output import Json, emit, table
 from qloom.kit.control_groups import ControlGroup
+from qloom.kit.sandbox import sandbox_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,10 +68,8 @@ def examine() -> Iterator[Finding]:
         )
     yield Finding("cores", "ok", f"{len(os.sched_getaffinity(0))} usable of {os.cpu_count()}")
     yield from _limits()
-    found = shutil.which("bwrap")
-    yield Finding(
-        "bubblewrap", "ok" if found else "note", found or "not found; programs run without a sandbox (apt install bubblewrap)"
-    )
+    problem = sandbox_problem()
+    yield Finding("sandbox", "note" if problem else "ok", f"--sandbox is refused: {problem}" if problem else "a trial went well")
 
 
 def _home(home: Path) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,8 +14,9 @@ from qloom.app import application
 from qloom.cli.live import follow
 from qloom.cli.outcome import Outcome, finish
 from qloom.cli.output import Json, emit, error_document, moment, notes, people, table
+from qloom.cli.selection import Selection, read_since, read_states
 from qloom.errors import QloomError
-from qloom.report import write_report
+from qloom.report import write_comparison, write_report
 
 app = typer.Typer(help="Jobs: what ran, what became of it, and how it goes on.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -22,14 +24,22 @@ JobId = Annotated[str, typer.Argument(metavar="ID", help="A job's id, or the beg
 
 
 @app.command("list")
-def list_jobs(limit: Annotated[int | None, typer.Option(help="At most so many.")] = None, as_json: Json = False) -> None:
+def list_jobs(
+    state: Annotated[list[str] | None, typer.Option(metavar="STATE", help="Only in this state; may be repeated.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="WHEN", help="Only from the last 2h, 3d, ... or since a date.")] = None,
+    program: Annotated[str | None, typer.Option(metavar="NAME", help="Only of this program.")] = None,
+    limit: Annotated[int | None, typer.Option(min=0, help="At most so many.")] = None,
+    as_json: Json = False,
+) -> None:
     """List jobs, newest first."""
-    summaries = [job.summary() for job in jobs.jobs(limit=limit)]
+    oldest = None if since is None else read_since(since, time.time())
+    selection = Selection(states=read_states(state or []), since=oldest, program=program, limit=limit)
+    summaries = selection.summaries(jobs.jobs(limit=None if state or since or program else limit))
     if as_json:
         emit(summaries)
         return
     rows = [(item["job_id"], item["program"], item["state"], moment(item["created_at"])) for item in summaries]
-    table("Jobs", ["id", "program", "state", "created"], rows)
+    table("Jobs", ["id", "program", "state", "created"], rows, cut="program")
 
 
 @app.command()
@@ -142,14 +152,19 @@ def suspend(job_id: JobId, as_json: Json = False) -> None:
 @app.command()
 def report(
     job_id: JobId,
+    other_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="Another job, to compare the two.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file.")] = Path("report.html"),
     as_json: Json = False,
 ) -> None:
-    """Write a job's report: one HTML file that needs nothing else."""
+    """Write a job's report, or two jobs side by side: one HTML file that needs nothing else."""
     job = jobs.job(job_id)
-    write_report(job, output)
+    other = jobs.job(other_id) if other_id is not None else None
+    if other is None:
+        write_report(job, output)
+    else:
+        write_comparison(job, other, output)
     if as_json:
-        emit({"job_id": job.id, "report": str(output)})
+        emit({"job_id": job.id, "report": str(output)} | ({"compared_with": other.id} if other else {}))
     else:
         people().print(f"wrote {output}", markup=False)
 

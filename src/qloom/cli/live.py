@@ -40,7 +40,7 @@ def follow(job: Job, *, quiet: bool = False) -> JobStatus:
         quiet: show nothing at all.
     """
     with _screen(quiet=quiet) as show:
-        lines = _Lines(job)
+        lines = Lines(job)
         for pause in pauses(f"job {job.id}", None, longest_s=LOOK_EVERY_S):
             status = job.status()
             show(job, status, lines.new(status))
@@ -50,7 +50,7 @@ def follow(job: Job, *, quiet: bool = False) -> JobStatus:
     raise AssertionError("pauses() without a limit does not end")  # pragma: no cover
 
 
-class _Lines:
+class Lines:
     """The program's output since last asked, without time stamps and stream names."""
 
     def __init__(self, job: Job) -> None:
@@ -59,6 +59,7 @@ class _Lines:
         self._attempt = 0
 
     def new(self, status: JobStatus) -> list[str]:
+        """Return the whole lines that came since the last call; of an ended job also an unfinished last one."""
         if status.attempt != self._attempt:
             self._attempt, self._offset = status.attempt, 0
         path = self._job.folder.output_file(status.attempt)
@@ -115,7 +116,7 @@ class _Bar:
         if self._tail is None:
             self._tail = application().journal_tail(job.folder)
         self._values |= {metric.name: metric.value for metric in self._tail.new_metrics()}
-        self._draw(job, status, _read_progress(job, status))
+        self._draw(job, status, read_progress(job, status))
 
     def _draw(self, job: Job, status: JobStatus, seen: dict[str, Any]) -> None:
         rate = seen.get("rate_per_s")
@@ -132,7 +133,8 @@ class _Bar:
         )
 
 
-def _read_progress(job: Job, status: JobStatus) -> dict[str, Any]:
+def read_progress(job: Job, status: JobStatus) -> dict[str, Any]:
+    """Return how far the latest attempt says it is; nothing where it says nothing."""
     try:
         document: dict[str, Any] = read_json(job.folder.progress_file(status.attempt))
     except (FileNotFoundError, CorruptRecord):

@@ -36,15 +36,22 @@ def notes() -> Console:
     return Console(stderr=True, highlight=False)
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table; as tab-separated lines where stdout is no terminal."""
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, cut: str = "") -> None:
+    """Print a table; as tab-separated lines where stdout is no terminal.
+
+    Args:
+        title: stands above it.
+        columns: their headings.
+        rows: one cell for each column.
+        cut: the column that is cut short where the terminal is narrow, so that no row takes a second line.
+    """
     if not sys.stdout.isatty():
         for row in rows:
             sys.stdout.write("\t".join(map(str, row)) + "\n")
         return
     drawn = Table(title=title, box=None, header_style="bold", title_justify="left")
     for column in columns:
-        drawn.add_column(column, overflow="fold")
+        drawn.add_column(column, overflow="ellipsis" if cut else "fold", no_wrap=bool(cut) and column != cut)
     for row in rows:
         drawn.add_row(*(_styled(str(cell)) for cell in row))
     people().print(drawn)

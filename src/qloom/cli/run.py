@@ -53,6 +53,9 @@ def run(
     detach: Annotated[
         bool, typer.Option("--detach", help="Start it, print its id and return; it goes on when the terminal closes.")
     ] = False,
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="Let it see and write only its own folder, without a network.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run a program as a job, show its progress, and print its result."""
@@ -67,6 +70,7 @@ def run(
             resources=_merged(program.options.resources, limits) if limits else None,
             input_data=_pairs(input_data, "--input-data") if input_data else None,
             detach=detach or None,
+            sandbox=sandbox or None,
         )
         program = program.with_options(**said, **_device_options(program, device or []))
         arguments = program.parse_arguments(_pairs(parameter or [], "-p"))

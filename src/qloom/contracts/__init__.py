@@ -1,7 +1,7 @@
 """What the parts promise each other: Protocols whose docstrings state the guarantees."""
 
 from qloom.contracts.device import Device, Prepared, TaskHandle
-from qloom.contracts.executor import Executor, ExecutorHandle
+from qloom.contracts.executor import Executor, ExecutorHandle, SandboxingExecutor
 from qloom.contracts.recorder import Lane, Recorder
 from qloom.contracts.stage import Estimate, Expansion, More, Stage, StageContext
 from qloom.contracts.store import Store
@@ -16,6 +16,7 @@ __all__ = [
     "More",
     "Prepared",
     "Recorder",
+    "SandboxingExecutor",
     "Stage",
     "StageContext",
     "Store",

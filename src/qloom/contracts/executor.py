@@ -71,3 +71,18 @@ class Executor(Protocol):
     def find(self, folder: Path, attempt: int) -> ExecutorHandle | None:
         """Return the attempt's handle, or None where it was certainly never submitted."""
         ...
+
+
+@runtime_checkable
+class SandboxingExecutor(Protocol):
+    """An executor that can keep a program in a sandbox. One without this method is never given a job that asks for one."""
+
+    def check_sandbox(self) -> None:
+        """Return where a sandbox can be made now.
+
+        After return, an attempt of a job with `sandbox` runs in one, or is FAILED should that have become impossible.
+
+        Raises:
+            Rejected: no sandbox can be made, why, and how to mend it; nothing was submitted.
+        """
+        ...

@@ -18,6 +18,7 @@ from qloom.kit import processes
 from qloom.kit.control_groups import ControlGroup
 from qloom.kit.files import read_json, write_atomically
 from qloom.kit.job_folder import JobFolder, Lease
+from qloom.kit.sandbox import sandbox_problem
 from qloom.kit.waiting import pauses, sleep_or_exit
 
 if TYPE_CHECKING:
@@ -136,6 +137,10 @@ class LocalExecutor:
         if status.attempt == attempt:
             return LocalHandle(str(status.pid)) if status.pid is not None else None
         return LocalHandle(str(_noted_processes(place, attempt).get("supervisor", "")))
+
+    def check_sandbox(self) -> None:
+        if problem := sandbox_problem():
+            raise Rejected(f"no sandbox on this machine, and without one the job is not run: {problem}")
 
     # ---- starting ----------------------------------------------------------------------------------------------------
 
@@ -257,11 +262,17 @@ def _end_strays(place: JobFolder, status: JobStatus) -> None:
     if status.host and status.host != os.uname().nodename:
         return
     job_id, attempt = place.path.name, status.attempt
-    noted = _noted_processes(place, attempt).get("control_group")
-    for group in ControlGroup.existing(f"{job_id}-{attempt}", Path(str(noted)) if noted else None):
+    for group in ControlGroup.existing(f"{job_id}-{attempt}", _noted_group(place, attempt)):
         processes.end_tree(group.pids, grace_s=0)
         group.remove()
     processes.end_strays(job_id)
+
+
+def _noted_group(place: JobFolder, attempt: int) -> Path | None:
+    """Return where an attempt's group is noted to be; a folder of the job itself is none: its program made that up."""
+    noted = _noted_processes(place, attempt).get("control_group")
+    path = Path(str(noted)).resolve() if noted else None
+    return None if path is None or path.is_relative_to(place.path.resolve()) else path
 
 
 def _noted_processes(place: JobFolder, attempt: int) -> dict[str, object]:

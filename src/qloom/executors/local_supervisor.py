@@ -2,7 +2,8 @@
 
 One loop without threads. What it promises: whatever happens to the program, status.json says how it ended and no process
 of it is left; whatever happens to the supervisor, the kernel kills the program and frees the lease, so that everybody sees
-the job INTERRUPTED. It is no sandbox: a program starts in its own folder, but may write wherever its user may.
+the job INTERRUPTED. A job that asks for a sandbox runs in one or not at all (`kit/sandbox.py`); any other program starts
+in its own folder, but may write wherever its user may.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qloom.errors import CorruptRecord, StorageFailed
@@ -26,6 +28,7 @@ from qloom.kit import processes
 from qloom.kit.control_groups import ControlGroup
 from qloom.kit.files import read_json, write_json
 from qloom.kit.job_folder import Lease
+from qloom.kit.sandbox import PROCESSES, exit_code_inside, python_paths, sandbox_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,7 +63,7 @@ def supervise(folder: JobFolder, attempt: int, lease: Lease, command: Sequence[s
         attempt: number of the attempt.
         lease: the job's; freed when the end is recorded.
         command: the program's command line, or a function that is run in a fork of this process, which saves the start of
-            a second interpreter.
+            a second interpreter; for a job in a sandbox always a command line, which is run in there.
     Returns:
         0 when the end is recorded, 1 when it could not be (the disk is full): the job is then INTERRUPTED, since the
         lease is free.
@@ -118,6 +121,7 @@ class _Supervisor:
         self._submitter = submitter
         self._job = folder.spec()
         self._resources = self._job.resources
+        self._wrappers = PROCESSES if self._job.sandbox else 0
         self._begun = time.monotonic()
         self._status = JobStatus(
             state=JobState.RUNNING, attempt=attempt, started_at=time.time(), pid=os.getpid(), host=os.uname().nodename
@@ -166,11 +170,18 @@ class _Supervisor:
     def _start(self) -> None:
         processes.become_subreaper()
         environment = program_environment(self._job, self._folder, self._attempt, os.environ)
-        self._program = start_program(self._command, environment, self._folder.work(self._attempt), self._resources)
+        command = self._boxed() if self._job.sandbox else self._command
+        self._program = start_program(command, environment, self._folder.work(self._attempt), self._resources)
         self._some_left = True
         for descriptor in self._program.pipes:
             self._poll.register(descriptor, select.POLLIN)
         self._fence(self._program.pid)
+
+    def _boxed(self) -> list[str]:
+        if callable(self._command):
+            raise TypeError("a fork of the supervisor cannot be in a sandbox; give a command line")
+        shown = python_paths([Path.home(), self._folder.path])
+        return sandbox_command(self._command, self._folder, self._attempt, memory_mb=self._resources.memory_mb, python=shown)
 
     def _fence(self, pid: int) -> None:
         """Put the program into a control group where that is possible. Not before it starts: that would hold it up."""
@@ -180,6 +191,9 @@ class _Supervisor:
         if group is not None and not group.add(pid):
             group.remove()
             group = None
+        if group is not None:
+            for child in processes.descendants(pid):  # a sandbox's first process may be there already
+                group.add(child)
         self._group = group
         document = {
             "supervisor": os.getpid(),
@@ -278,7 +292,8 @@ class _Supervisor:
             if pid == 0:
                 break
             if self._program is not None and pid == self._program.pid:
-                self._exit_code = os.waitstatus_to_exitcode(wait_status)
+                code = os.waitstatus_to_exitcode(wait_status)
+                self._exit_code = exit_code_inside(code) if self._job.sandbox else code
                 self._leave_at = time.monotonic() + LEFT_S
 
     def _end_what_is_left(self) -> None:
@@ -299,13 +314,13 @@ class _Supervisor:
         if now < self._next_watch:
             return
         members = self._members()
-        if limits.processes is not None and len(members) > limits.processes:
+        count = len(members) - self._wrappers
+        if limits.processes is not None and count > limits.processes:
             self._end(
-                over_limit("processes", str(limits.processes), f"{len(members)} processes", "start fewer or allow more"),
-                at_once=True,
+                over_limit("processes", str(limits.processes), f"{count} processes", "start fewer or allow more"), at_once=True
             )
         elif limits.memory_mb is not None and (used := _memory(members, limits.memory_mb)) > limits.memory_mb * MIB:
-            seen = f"{used / MIB:.0f} MiB in {len(members)} processes"
+            seen = f"{used / MIB:.0f} MiB in {count} processes"
             self._end(over_limit("memory_mb", f"{limits.memory_mb} MiB", seen, "use less or allow more"), at_once=True)
         took = time.monotonic() - now
         self._next_watch = now + max(WATCH_S, took / WATCH_SHARE)
@@ -333,7 +348,12 @@ class _Supervisor:
         self._kill_at = now if at_once else now + GRACE_S
         self._give_up_at = self._kill_at + KILL_S
         if self._some_left and not at_once:
-            processes.ask_to_end(self._members)
+            processes.ask_to_end(self._who_is_asked)
+
+    def _who_is_asked(self) -> set[int]:
+        """Return who gets TERM: not the process that waits outside a sandbox, since all inside would be killed with it."""
+        outside = {self._program.pid} if self._program is not None and self._job.sandbox else set()
+        return self._members() - outside
 
     def _kill(self, now: float) -> None:
         if self._group is None or not self._group.kill():

@@ -31,6 +31,7 @@ class RunOptions:
         input_data: input channel -> file or folder.
         data_files: patterns of files beside the program that travel with it.
         detach: whether a job goes on when the terminal that started it closes.
+        sandbox: whether a job's program sees only its own folder, without a network; it then never runs outside.
 
     Raises:
         InvalidSetting: an option with a value it cannot have.
@@ -52,6 +53,7 @@ class RunOptions:
     input_data: dict[str, str] = field(default_factory=dict)
     data_files: tuple[str, ...] = ()
     detach: bool = False
+    sandbox: bool = False
 
     def __post_init__(self) -> None:
         for name, read in _READERS.items():
@@ -285,6 +287,7 @@ _READERS: dict[str, Callable[[str, object], object]] = {
     "input_data": _mapping,
     "data_files": _texts,
     "detach": _flag,
+    "sandbox": _flag,
 }
 
 __all__ = ["ProgramDefinition", "RunOptions", "inside_job"]

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qloom.report.bars import bar_chart, describe_counts, histograms, is_counts
 from qloom.report.labels import brief, duration, label, moment, number, split_unit
 from qloom.report.markup import Html, element, join
 from qloom.report.svg import line_plot, notes
@@ -21,6 +22,8 @@ WIDE = (920, 360)
 """Width and height of plots; text in them keeps its size, so a phone gets a drawing of its own."""
 PLOTS = 12
 """How many metrics are drawn; the others are listed with their last value."""
+HISTOGRAMS = 8
+"""How many histograms of a result are drawn."""
 KEY_FIGURES = 4
 LONG_TEXT = 20_000
 """Characters of one value or one log line that are shown."""
@@ -40,13 +43,14 @@ def job_report(document: JobReport) -> str:
     >>> "<b>coin" in page, "&lt;b&gt;coin" in page
     (False, True)
     """
-    body = element(
-        "main",
+    return page(
+        f"{document.program} {document.state}: {document.job_id}",
         _header(document),
         _error(document),
         _problems(document),
         _key_figures(document),
         _plots(document),
+        _histograms(document),
         element(
             "div",
             element("div", _result(document), _parameters(document), _timing(document)),
@@ -55,18 +59,23 @@ def job_report(document: JobReport) -> str:
         ),
         _attempts(document),
         _log(document),
-        element("footer", "Made by qloom. This file is complete in itself: it loads nothing and runs nothing."),
     )
+
+
+def page(title: str, *children: Html) -> str:
+    """Return a whole HTML file that shows those parts, one below the other."""
+    end = element("footer", "Made by qloom. This file is complete in itself: it loads nothing and runs nothing.")
     head = join(
         [
             element("meta", charset="utf-8"),
             element("meta", name="viewport", content="width=device-width, initial-scale=1"),
             element("meta", http_equiv="Content-Security-Policy", content=POLICY),
-            element("title", f"{document.program} {document.state}: {document.job_id}"),
+            element("title", title),
             style(),
         ]
     )
-    return "<!doctype html>\n" + element("html", element("head", head), element("body", body), lang="en") + "\n"
+    body = element("body", element("main", *children, end))
+    return "<!doctype html>\n" + element("html", element("head", head), body, lang="en") + "\n"
 
 
 def style() -> Html:
@@ -118,7 +127,7 @@ def _problems(document: JobReport) -> Html:
 
 
 def _key_figures(document: JobReport) -> Html:
-    result = document.result if isinstance(document.result, dict) else {}
+    result = document.result if isinstance(document.result, dict) and not is_counts(document.result) else {}
     scalars = [(str(name), value) for name, value in result.items() if is_number(value)][:KEY_FIGURES]
     boxes = [_key_figure(name, value) for name, value in scalars]
     return element("dl", *boxes, class_="figures") if boxes else Html("")
@@ -144,7 +153,7 @@ def _plots(document: JobReport) -> Html:
         element("h2", "Convergence"),
         element("div", *figures, class_="plots"),
         element("p", f"{len(rest)} more metrics, with their last values:", class_="small soft") if rest else "",
-        _table((label(series.name), number(series.last)) for series in rest) if rest else "",
+        table((label(series.name), number(series.last)) for series in rest) if rest else "",
         class_="convergence",
     )
 
@@ -168,19 +177,37 @@ def _extremes(series: MetricSeries) -> str:
     return f"Lowest {number(low)} at step {number(low_step)}, highest {number(high)} at step {number(high_step)}."
 
 
+def _histograms(document: JobReport) -> Html:
+    found = histograms(document.result)
+    if not found:
+        return Html("")
+    figures = [_histogram(name, counts) for name, counts in found[:HISTOGRAMS]]
+    rest = f"{len(found) - HISTOGRAMS:,} more are not drawn." if len(found) > HISTOGRAMS else ""
+    return section("Measured", *figures, element("p", rest, class_="small soft") if rest else Html(""))
+
+
+def _histogram(name: str, counts: Mapping[str, int]) -> Html:
+    drawings = [
+        bar_chart(name, counts, width=width, css_class=css_class)
+        for (width, _), css_class in ((WIDE, "wide"), (NARROW, "narrow"))
+    ]
+    caption = f"{label(name)}: {describe_counts(counts)}" if name else describe_counts(counts)
+    return element("figure", *drawings, element("figcaption", caption), class_="histogram")
+
+
 def _result(document: JobReport) -> Html:
     if document.result is None:
         words = "None yet." if document.state in ("CREATED", "QUEUED", "RUNNING") else "None."
-        return _section("Result", element("p", words, class_="soft"))
-    if isinstance(document.result, dict) and document.result:
-        return _section("Result", _table((label(str(name)), value) for name, value in document.result.items()))
-    return _section("Result", element("pre", _json(document.result)))
+        return section("Result", element("p", words, class_="soft"))
+    if isinstance(document.result, dict) and document.result and not is_counts(document.result):
+        return section("Result", table((label(str(name)), value) for name, value in document.result.items()))
+    return section("Result", element("pre", as_json(document.result)))
 
 
 def _parameters(document: JobReport) -> Html:
     if not document.parameters:
-        return _section("Parameters", element("p", "The program takes none.", class_="soft"))
-    return _section("Parameters", _table((label(name), value) for name, value in document.parameters.items()))
+        return section("Parameters", element("p", "The program takes none.", class_="soft"))
+    return section("Parameters", table((label(name), value) for name, value in document.parameters.items()))
 
 
 def _timing(document: JobReport) -> Html:
@@ -190,15 +217,15 @@ def _timing(document: JobReport) -> Html:
         "... replayed from the journal": f"{document.replayed:,}",
         "engine": document.engine or "–",
     }
-    return _section("Timing", _table(rows.items()))
+    return section("Timing", table(rows.items()))
 
 
 def _run_with(document: JobReport) -> Html:
-    return _section("Run with", _table(document.settings.items())) if document.settings else Html("")
+    return section("Run with", table(document.settings.items())) if document.settings else Html("")
 
 
 def _environment(document: JobReport) -> Html:
-    return _section("Environment", _table(document.environment.items())) if document.environment else Html("")
+    return section("Environment", table(document.environment.items())) if document.environment else Html("")
 
 
 def _attempts(document: JobReport) -> Html:
@@ -209,7 +236,7 @@ def _attempts(document: JobReport) -> Html:
         for attempt in document.attempts
     ]
     heads = element("tr", *(element("th", words, scope="col") for words in ("Attempt", "Ended", "Why")))
-    return _section("Attempts", element("table", element("thead", heads), element("tbody", *rows)))
+    return section("Attempts", element("table", element("thead", heads), element("tbody", *rows)))
 
 
 def _log(document: JobReport) -> Html:
@@ -227,24 +254,28 @@ def _log(document: JobReport) -> Html:
     )
 
 
-def _section(title: str, *children: Html) -> Html:
+def section(title: str, *children: Html) -> Html:
+    """Return a card with a heading."""
     return element("section", element("h2", title), *children)
 
 
-def _table(rows: Iterable[tuple[str, Any]]) -> Html:
-    cells = [element("tr", element("th", name, scope="row"), element("td", _cell(value))) for name, value in rows]
+def table(rows: Iterable[tuple[str, Any]]) -> Html:
+    """Return names with their values, one row each."""
+    cells = [element("tr", element("th", name, scope="row"), element("td", cell(value))) for name, value in rows]
     return element("table", element("tbody", *cells))
 
 
-def _cell(value: Any) -> Html | str:
+def cell(value: Any) -> Html | str:
+    """Return a JSON value as a table shows it."""
     if isinstance(value, str):
         return shortened(value)
     if isinstance(value, dict | list) and value:
-        return element("pre", _json(value))
+        return element("pre", as_json(value))
     return json.dumps(value)
 
 
-def _json(value: Mapping[str, Any] | list[Any] | Any) -> str:
+def as_json(value: Mapping[str, Any] | list[Any] | Any) -> str:
+    """Return a value as JSON text for people."""
     return shortened(json.dumps(value, indent=1, ensure_ascii=False))
 
 

@@ -22,6 +22,8 @@ DOTS = 60
 """Up to this many points, each is seen."""
 TINY = 1e-290
 """Below this a number is drawn as zero: powers of ten of it are no longer numbers."""
+TINY, HUGE = 1e-290, 1e300
+"""Between them differences and powers of ten can be worked out: less is drawn as none, more as infinite."""
 TOP, BOTTOM, RIGHT = 36, 38, 14
 CHARACTER = 7.2
 """Width of a digit, about, in the plot's units."""
@@ -86,12 +88,12 @@ def line_plot(
     x_axis, y_axis = axes(points, reference, width, height)
     drawn = thin(points, x_axis)
     body = [
-        _grid(x_axis, y_axis, width, height),
-        _axis_labels(series.name, y_axis, width, height),
+        grid(x_axis, y_axis, width, height),
+        axis_labels(series.name, y_axis, width, height),
         _reference(reference, x_axis, y_axis) if reference and y_axis.low <= reference[1] <= y_axis.high else "",
         element("path", class_="line" if len(points) <= width else "line dense", d=path(drawn, x_axis, y_axis)),
         _tooltips(points, x_axis, y_axis) if len(points) <= TOOLTIPS else "",
-        _last(points, x_axis, y_axis) if points else _nothing(width, height),
+        _last(points, x_axis, y_axis) if points else nothing(width, height),
     ]
     return element(
         "svg",
@@ -125,7 +127,7 @@ def describe(series: MetricSeries) -> str:
 def finite(series: MetricSeries) -> Points:
     """Return (step, value) of the finite values, by step."""
     pairs = zip(series.steps, series.values, strict=True)
-    return sorted((pair for pair in pairs if math.isfinite(pair[0]) and math.isfinite(pair[1])), key=lambda pair: pair[0])
+    return sorted((pair for pair in pairs if abs(pair[0]) <= HUGE and abs(pair[1]) <= HUGE), key=lambda pair: pair[0])
 
 
 def notes(series: MetricSeries, reference: tuple[str, float] | None, width: int = 760, height: int = 340) -> list[str]:
@@ -179,7 +181,7 @@ def axes(points: Points, reference: tuple[str, float] | None, width: int, height
     y_axis = Axis(low, high, height - BOTTOM, TOP, logarithmic=logarithmic)
     left = 16 + CHARACTER * max(len(text) for _, text in y_axis.ticks(5))
     first, last = min(steps), max(steps)
-    return Axis(first, last if last > first else first + 1, left, width - RIGHT), y_axis
+    return Axis(first, last if last > first else first + max(1.0, 1e-9 * abs(first)), left, width - RIGHT), y_axis
 
 
 def nice_ticks(low: float, high: float, count: int) -> list[tuple[float, str]]:
@@ -218,6 +220,44 @@ def path(points: Points, x_axis: Axis, y_axis: Axis) -> str:
     return "M" + "L".join(f"{x_axis.place(x):.1f} {y_axis.place(y):.1f}" for x, y in points) if points else ""
 
 
+def grid(x_axis: Axis, y_axis: Axis, width: int, height: int) -> Html:
+    """Return both axes with their ticks, and a line across for each tick of the values."""
+    lines: list[Html] = []
+    for value, shown in y_axis.ticks(5):
+        y = f"{y_axis.place(value):.1f}"
+        lines += [
+            element("line", class_="grid", x1=f"{x_axis.start:.1f}", x2=width - RIGHT, y1=y, y2=y),
+            element("text", shown, class_="tick", x=f"{x_axis.start - 8:.1f}", y=y, dy="0.33em", text_anchor="end"),
+        ]
+    base = height - BOTTOM
+    lines.append(element("line", class_="axis", x1=f"{x_axis.start:.1f}", x2=width - RIGHT, y1=base, y2=base))
+    for value, shown in x_axis.ticks(max(2, width // 110)):
+        if value != round(value):
+            continue  # steps are counted: no half ones on a short axis
+        x = f"{x_axis.place(value):.1f}"
+        lines += [
+            element("line", class_="axis", x1=x, x2=x, y1=base, y2=base + 5),
+            element("text", shown.removesuffix(".0"), class_="tick", x=x, y=base + 18, text_anchor="middle"),
+        ]
+    return join(lines)
+
+
+def axis_labels(name: str, y_axis: Axis, width: int, height: int) -> Html:
+    """Return what stands on the two axes."""
+    words = label(name) + (", logarithmic" if y_axis.logarithmic else "")
+    return join(
+        [
+            element("text", words, class_="axis-label", x=8, y=18),
+            element("text", "step", class_="axis-label", x=width - RIGHT, y=height - 6, text_anchor="end"),
+        ]
+    )
+
+
+def nothing(width: int, height: int) -> Html:
+    """Return the words that stand where nothing can be drawn."""
+    return element("text", "no finite values", class_="tick", x=width / 2, y=height / 2, text_anchor="middle")
+
+
 # ---- inside ----------------------------------------------------------------------------------------------------------
 
 
@@ -240,7 +280,7 @@ def _by_column(points: Points, x_axis: Axis) -> Iterator[Points]:
 
 
 def _with_reference(low: float, high: float, reference: tuple[str, float] | None) -> tuple[float, float]:
-    if reference is None:
+    if reference is None or abs(reference[1]) > HUGE:
         return low, high
     wide_low, wide_high = min(low, reference[1]), max(high, reference[1])
     # A reference far away would press the curve flat; it is left to the caption then.
@@ -256,37 +296,6 @@ def _padded(low: float, high: float, reference: tuple[str, float] | None) -> tup
     if reference and low <= reference[1] <= high:  # room for its label
         below, above = (0.14, above) if reference[1] < (low + high) / 2 else (below, 0.14)
     return low - below * span, high + above * span
-
-
-def _grid(x_axis: Axis, y_axis: Axis, width: int, height: int) -> Html:
-    lines: list[Html] = []
-    for value, shown in y_axis.ticks(5):
-        y = f"{y_axis.place(value):.1f}"
-        lines += [
-            element("line", class_="grid", x1=f"{x_axis.start:.1f}", x2=width - RIGHT, y1=y, y2=y),
-            element("text", shown, class_="tick", x=f"{x_axis.start - 8:.1f}", y=y, dy="0.33em", text_anchor="end"),
-        ]
-    base = height - BOTTOM
-    lines.append(element("line", class_="axis", x1=f"{x_axis.start:.1f}", x2=width - RIGHT, y1=base, y2=base))
-    for value, shown in x_axis.ticks(max(2, width // 110)):
-        if value != round(value):
-            continue  # steps are counted: no half ones on a short axis
-        x = f"{x_axis.place(value):.1f}"
-        lines += [
-            element("line", class_="axis", x1=x, x2=x, y1=base, y2=base + 5),
-            element("text", shown.removesuffix(".0"), class_="tick", x=x, y=base + 18, text_anchor="middle"),
-        ]
-    return join(lines)
-
-
-def _axis_labels(name: str, y_axis: Axis, width: int, height: int) -> Html:
-    words = label(name) + (", logarithmic" if y_axis.logarithmic else "")
-    return join(
-        [
-            element("text", words, class_="axis-label", x=8, y=18),
-            element("text", "step", class_="axis-label", x=width - RIGHT, y=height - 6, text_anchor="end"),
-        ]
-    )
 
 
 def _reference(reference: tuple[str, float], x_axis: Axis, y_axis: Axis) -> Html:
@@ -325,7 +334,3 @@ def _tooltips(points: Sequence[tuple[float, float]], x_axis: Axis, y_axis: Axis)
         )
         for step, value in points
     )
-
-
-def _nothing(width: int, height: int) -> Html:
-    return element("text", "no finite values", class_="tick", x=width / 2, y=height / 2, text_anchor="middle")

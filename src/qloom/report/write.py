@@ -1,4 +1,4 @@
-"""`write_report`: a job's report as a file."""
+"""`write_report`, `write_comparison`: a job's report, or that of two, as a file."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from qloom.errors import StorageFailed
 from qloom.kit.files import write_atomically
+from qloom.report.compare import job_comparison
 from qloom.report.html import job_report
 from qloom.report.values import installed_packages, read_job
 
@@ -38,11 +39,25 @@ def write_report(job: ReportedJob, path: Path) -> None:
         StorageFailed: the file cannot be written; an older report is intact.
     """
     environment = {"platform": platform.platform(), **installed_packages()}
-    document = read_job(job.details(), job.metrics(), list(job.logs()), environment)
+    _write(path, job_report(read_job(job.details(), job.metrics(), list(job.logs()), environment)))
+
+
+def write_comparison(first: ReportedJob, second: ReportedJob, path: Path) -> None:
+    """Write two jobs side by side as one HTML file, as `write_report` writes one.
+
+    Raises:
+        StorageFailed: the file cannot be written; an older one is intact.
+    """
+    # Only what the jobs recorded: this machine's packages would look the same on both sides.
+    here, there = (read_job(job.details(), job.metrics()) for job in (first, second))
+    _write(path, job_comparison(here, there))
+
+
+def _write(path: Path, page: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageFailed(
             f"cannot make the folder {path.parent} for the report: {error.strerror}; name another file"
         ) from error
-    write_atomically(path, job_report(document).encode(), durable=False)
+    write_atomically(path, page.encode(), durable=False)
