@@ -157,7 +157,6 @@ class PreparedTask:
             type(values) is self._array_type
             and values.shape == self._shape
             and values.dtype is self._float64
-            and values.flags.c_contiguous
             # Whether they are finite a free device tells, as its contract says; a task that costs money is looked at here,
             # before its intent is recorded: in one pass, and beyond 1e154, where that is not finite, by the path below.
             and (not self._bills or isfinite(values.dot(values)))
