@@ -225,12 +225,20 @@ def end_tree(members: Callable[[], Collection[int]], *, grace_s: float = 1.0, li
         limit_s: time after which those that cannot be killed (they hang in the kernel) are returned.
     """
     begun = time.monotonic()
+    seen: dict[int, int | None] = {}
+
+    def there() -> set[int]:
+        # Who is dying has lost its environment already, by which `members` may know it: whoever was seen is waited for.
+        for pid in members():
+            seen.setdefault(pid, start_time(pid))
+        return {pid for pid, started in seen.items() if is_running(pid) and start_time(pid) == started}
+
     if grace_s > 0:
-        ask_to_end(members)
-        _wait(members, begun + grace_s)
-    while (left := _running(members)) and time.monotonic() < begun + limit_s:
-        kill(lambda: _running(members))
-        _wait(members, min(time.monotonic() + 0.1, begun + limit_s))
+        ask_to_end(there)
+        _wait(there, begun + grace_s)
+    while (left := there()) and time.monotonic() < begun + limit_s:
+        kill(there)
+        _wait(there, min(time.monotonic() + 0.1, begun + limit_s))
     return left
 
 
@@ -321,13 +329,9 @@ def _proportional(pid: int) -> int:
     return resident_bytes([pid])  # an old kernel, or a process that ends at this moment
 
 
-def _running(members: Callable[[], Collection[int]]) -> set[int]:
-    return {pid for pid in members() if is_running(pid)}
-
-
-def _wait(members: Callable[[], Collection[int]], until: float) -> None:
+def _wait(there: Callable[[], Collection[int]], until: float) -> None:
     pause = 0.002
-    while _running(members) and time.monotonic() < until:
+    while there() and time.monotonic() < until:
         time.sleep(pause)
         pause = min(pause * 1.5, 0.05)
 
