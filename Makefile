@@ -18,7 +18,7 @@ TYPED := $(wildcard src tests benchmarks)
 OTHER_ENVIRONMENTS := $(filter-out qloom bootstrap,$(basename $(notdir $(wildcard environments/*.lock))))
 COMPILE := $(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11
 
-.PHONY: help setup environment envs demo test chaos bench bench-quick lint locks clean
+.PHONY: help setup environment envs demo test bench bench-quick lint locks clean
 
 help: ## say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -42,9 +42,6 @@ demo: environment ## run a variational program end to end and leave its report i
 # One OpenMP thread per process: with more, two test processes slow each other down several times over.
 test: environment ## run all tests and the examples in docstrings (TESTS=tests/devices for a part, WORKERS=8 for more processes)
 	@OMP_NUM_THREADS=1 $(PYTHON_IN_VENV) -m pytest -n $(WORKERS) --dist worksteal --doctest-modules $(TESTS)
-
-chaos: environment ## kill jobs and services at random moments and check that nothing is lost; takes minutes
-	@OMP_NUM_THREADS=1 $(PYTHON_IN_VENV) -m pytest -m chaos --timeout 600 tests
 
 bench: environment ## measure qloom against its peers, into build/bench.json
 	@mkdir -p build

@@ -71,7 +71,7 @@ class JobSpec:
         budget_usd: None for no budget.
         resources: limits.
         input_data: channel name -> folder or file that was copied in.
-        accept_divergence, detach: how it was asked for.
+        detach: whether it goes on when whoever submitted it is gone.
         sandbox: whether its program runs in a sandbox, or not at all.
         created_at: seconds since 1970, UTC.
         versions: `python`, `qloom`.

@@ -21,11 +21,12 @@ print(circuit.digest, circuit.structure_digest, Observable({"ZIX": 0.1, "III": -
 
 
 def interpreter(version: str) -> str:
-    """A Python of that version that really starts: a shim of that name may be there without one."""
-    found = shutil.which(f"python{version}")
-    if found is None or subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode != 0:
-        pytest.skip(f"no python{version} here")
-    return found
+    """A Python of that version that really starts: a shim on PATH may be there without one, pyenv's own hold one each."""
+    kept = sorted(str(path) for path in Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}"))
+    for found in filter(None, [shutil.which(f"python{version}"), *kept]):
+        if subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return found
+    pytest.skip(f"no python{version} here")
 
 
 @pytest.mark.parametrize("version", ["3.11", "3.12"])

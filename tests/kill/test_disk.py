@@ -76,10 +76,10 @@ def test_a_read_only_home_is_refused_before_anything_starts(program: ModuleType,
 
 
 @as_root
-def test_a_job_whose_disk_turns_read_only_is_seen_as_interrupted_by_whoever_looks(program: ModuleType, small_disk: Path) -> None:
+def test_what_is_complete_stays_readable_on_a_disk_that_turned_read_only(program: ModuleType, small_disk: Path) -> None:
     job = program.long_loop.with_options(seed=3).submit(rounds=3)
     first = job.result(timeout_s=LIMIT_S)
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    assert job.result(timeout_s=LIMIT_S) == first  # what is complete stays readable
+    assert job.result(timeout_s=LIMIT_S) == first
     with pytest.raises(qloom.errors.WrongState, match="COMPLETED"):
         job.resume()
