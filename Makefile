@@ -13,12 +13,12 @@ UV := .bootstrap/bin/uv
 WORKERS ?= 2
 TESTS ?= $(wildcard tests src/qloom)
 # Folders mypy and ruff look at; those that do not exist yet are left out.
-CHECKED := $(wildcard src tests benchmarks scripts examples)
-TYPED := $(wildcard src tests benchmarks)
+CHECKED := $(wildcard src tests benchmarks scripts examples docs)
+TYPED := $(wildcard src tests benchmarks docs)
 OTHER_ENVIRONMENTS := $(filter-out qloom bootstrap,$(basename $(notdir $(wildcard environments/*.lock))))
 COMPILE := $(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11
 
-.PHONY: help setup environment envs demo test bench bench-quick lint locks clean
+.PHONY: help setup environment envs demo test bench bench-quick docs lint locks clean
 
 help: ## say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -32,7 +32,7 @@ setup: ## make .venv with qloom and every extra, from locked and hashed packages
 environment:
 	@scripts/build-environment.sh qloom
 
-envs: ## make the environments that exclude the main one (Amazon's own SDK), in .environments/
+envs: ## make the environments that exclude the main one (Amazon's own SDK, Covalent), in .environments/
 	@for name in $(OTHER_ENVIRONMENTS); do scripts/build-environment.sh "$$name"; done
 
 demo: environment ## run a variational program end to end and leave its report in build/demo/
@@ -51,6 +51,11 @@ bench-quick: environment ## the same with few repetitions: a check that the benc
 	@mkdir -p build
 	@$(PYTHON_IN_VENV) -m benchmarks --quick
 
+# Everything anew each time (-E): parts are made from code that Sphinx does not watch.
+docs: environment ## build the documentation into build/docs/, warnings are errors
+	@$(PYTHON_IN_VENV) -m sphinx -W --keep-going -n -q -E -b html -d build/docs-trees docs build/docs
+	@echo "documentation: build/docs/index.html"
+
 lint: environment ## check style, formatting and types
 	@$(PYTHON_IN_VENV) -m ruff check $(CHECKED)
 	@$(PYTHON_IN_VENV) -m ruff format --check $(CHECKED)
@@ -63,6 +68,7 @@ locks: ## renew every lock in environments/ within the floors and bounds given
 	@cd environments && for target in \
 	    "qloom --all-extras --group ../pyproject.toml:dev ../pyproject.toml" \
 	    "braket-sdk ../pyproject.toml" \
+	    "covalent ../pyproject.toml" \
 	    "bootstrap"; do \
 	    set -- $$target; name=$$1; shift; \
 	    ../$(COMPILE) "$$@" "$$name.in" --output-file "$$name.lock"; \

@@ -63,9 +63,25 @@ def _positive(text: str) -> int:
 
 def all_figures() -> list[Figure]:
     """Return every figure, in the order they are measured: short ones first."""
-    from benchmarks import figures_intake, figures_jobs, figures_journal, figures_processes, figures_simulator
+    from benchmarks import (
+        figures_intake,
+        figures_jobs,
+        figures_journal,
+        figures_processes,
+        figures_reports,
+        figures_simulator,
+        figures_warm,
+    )
 
-    modules = (figures_simulator, figures_journal, figures_intake, figures_processes, figures_jobs)
+    modules = (
+        figures_simulator,
+        figures_journal,
+        figures_intake,
+        figures_reports,
+        figures_processes,
+        figures_warm,
+        figures_jobs,
+    )
     return [figure for module in modules for figure in module.FIGURES]
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from benchmarks.pairs import Row
 
 COLUMNS = ("figure", "ours", "peer", "theirs", "ratio", "95 %", "n", "target", "met")
-LIBRARIES = ("qloom", "numpy", "pennylane-lightning", "qulacs", "msgspec", "qiskit", "qiskit-aer", "openqasm3")
+LIBRARIES = ("qloom", "numpy", "pennylane-lightning", "qulacs", "msgspec", "qiskit", "qiskit-aer", "openqasm3", "prefect")
 
 
 def seconds(value: float | None) -> str:

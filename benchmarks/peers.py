@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.channel import Channel, ChannelClosed, NoAnswer
+from qloom.kit import processes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -115,7 +116,8 @@ class Worker:
         try:
             self._process.wait(timeout=CLOSE_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            # With its descendants: a peer that runs a server has no time to end that itself.
+            processes.end_tree(lambda: {self._process.pid, *processes.descendants(self._process.pid)}, grace_s=0)
             self._process.wait()
         self._process.stdout.close()
 

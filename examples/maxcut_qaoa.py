@@ -27,6 +27,8 @@ RATE = 0.02
 """Length of a step: rad for each edge/rad of slope."""
 FLAT_EDGES_PER_RAD = 0.02
 """A slope below this ends the search."""
+SIDES = {"0": "#3346c8", "1": "#0b7a75"}
+"""Colours of the two sides in the picture of the best cut."""
 
 
 @qloom.program(data_files=["petersen_graph.json"])
@@ -61,6 +63,7 @@ def maxcut_qaoa(ctx: qloom.Context, layers: int = 2, max_iterations: int = 200, 
             break
     best = largest_cut(edges, task.run(angles, shots=shots).counts)
     ctx.log_metric("best_cut", cut_size(edges, best))
+    ctx.save_figure("best_cut", draw_cut(vertices, edges, best))
     return {
         "best_cut": cut_size(edges, best),
         "best_bits": best,
@@ -108,6 +111,33 @@ def cut_size(edges: Edges, bits: str) -> int:
 def largest_cut(edges: Edges, counts: Mapping[str, int]) -> str:
     """Return the bits of the largest cut among those sampled; of equal cuts the last in the order of the bits."""
     return max(counts, key=lambda bits: (cut_size(edges, bits), bits))
+
+
+def draw_cut(vertices: int, edges: Edges, bits: str) -> str:
+    """Return the graph as SVG text: vertices in the colour of their side, edges that the cut crosses in red, the others grey."""
+    places = [place_of(vertex, vertices) for vertex in range(vertices)]
+    lines = [
+        f'<line x1="{places[one][0]:.1f}" y1="{places[one][1]:.1f}" x2="{places[two][0]:.1f}" y2="{places[two][1]:.1f}" '
+        + ('class="cut" stroke="#d03b2f" stroke-width="3"/>' if bits[one] != bits[two] else 'stroke="#a4adb8" stroke-width="2"/>')
+        for one, two in edges
+    ]
+    dots = [
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="15" fill="{SIDES[bits[vertex]]}" stroke="#ffffff" stroke-width="2"/>'
+        f'<text x="{x:.1f}" y="{y + 5:.1f}" text-anchor="middle" fill="#ffffff">{vertex}</text>'
+        for vertex, (x, y) in enumerate(places)
+    ]
+    said = f"{cut_size(edges, bits)} of {len(edges)} edges cross the cut {bits}"
+    words = f'<text x="200" y="392" text-anchor="middle" fill="#39424e">{said}</text>'
+    top = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 400 400" width="400" height="400" font-family="sans-serif" '
+    return f'{top}font-size="14"><title>{said}</title>{"".join([*lines, *dots, words])}</svg>'
+
+
+def place_of(vertex: int, vertices: int) -> tuple[float, float]:
+    """Return where a vertex is drawn: the first half on a ring, the others on a smaller one inside, as people draw this graph."""
+    ring = (vertices + 1) // 2
+    radius, index, around = (165, vertex, ring) if vertex < ring else (85, vertex - ring, vertices - ring)
+    angle = 2 * np.pi * index / around - np.pi / 2
+    return 200 + radius * float(np.cos(angle)), 190 + radius * float(np.sin(angle))
 
 
 def ramp(layers: int) -> FloatArray:

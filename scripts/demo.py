@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from qloom.report.html import style
-from qloom.report.markup import element, join
 from qloom.report.svg import line_plot
 from qloom.report.values import read_job
 
@@ -87,11 +86,10 @@ def shown(path: Path) -> str:
 
 def picture(details: dict[str, Any], metrics: list[dict[str, Any]]) -> str:
     """Return the convergence as an SVG file of its own, which follows the reader's light or dark setting."""
-    report = read_job(details, metrics)
+    report = read_job(details, [(each["name"], each["value"], each["step"]) for each in metrics])
     energy = next(series for series in report.metrics if series.name == "energy_hartree")
-    card = element("rect", class_="card", x=-11.5, y=-11.5, width=783, height=343, rx=10)
     reference = report.reference(energy.name)
-    return line_plot(energy, reference=reference, width=760, height=320, margin=12, extra=join([style(), card])) + "\n"
+    return line_plot(energy, reference=reference, width=760, height=320, margin=12, style=style(page=False)) + "\n"
 
 
 if __name__ == "__main__":

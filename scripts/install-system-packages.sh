@@ -5,6 +5,7 @@ set -uo pipefail
 # One line each: COMMAND PACKAGE WHAT IS SKIPPED WITHOUT IT. A package is wanted when its command is not on PATH.
 readonly wanted='
 bwrap bubblewrap jobs in a sandbox (tests/executors/test_sandbox.py)
+chromium chromium reports and notebooks as people see them (tests/report/test_in_browser.py, a part of tests/test_notebook.py)
 '
 
 missing() {

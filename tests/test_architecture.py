@@ -20,7 +20,7 @@ import pytest
 FLOORS: dict[str, tuple[str, ...]] = {
     "words": ("errors", "circuits", "tasks", "results", "specs", "limits", "jobspecs", "contracts"),
     "kit": ("kit",),
-    "rooms": ("convert", "programs", "journal", "devices", "mitigation", "executors", "storage", "money"),
+    "rooms": ("convert", "programs", "journal", "devices", "mitigation", "executors", "environments", "storage", "money"),
     "services": ("service", "vqpu", "twin", "bpmn", "hpc"),
     "settings": ("config", "catalogue"),
     "composition": ("app", "entry"),

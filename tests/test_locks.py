@@ -40,7 +40,7 @@ def test_every_lock_comes_from_a_list_of_requirements(lock: Path) -> None:
     assert lock.with_suffix(".in").exists()
 
 
-@pytest.mark.parametrize(("name", "wanted"), [("qloom", EVERYTHING), ("braket-sdk", BASE)])
+@pytest.mark.parametrize(("name", "wanted"), [("qloom", EVERYTHING), ("braket-sdk", BASE), ("covalent", BASE)])
 def test_a_lock_fulfils_what_the_project_asks_for(name: str, wanted: list[str]) -> None:
     locked = pins(REPOSITORY / "environments" / f"{name}.lock")
     asked = [Requirement(line) for line in wanted]

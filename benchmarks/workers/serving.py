@@ -6,6 +6,8 @@
 | `{"loops": n}` | `{"seconds": what n iterations took, measured here}` |
 | `{"sample": n}` | `{"counts": n samples of the first parameter set, added up}` |
 
+A worker without circuits (`serve_calls`) is opened with `{"ways": how their labels begin}` and takes no samples.
+
 The worker ends when its input does. An exception ends it too, with its traceback on standard error.
 """
 
@@ -16,30 +18,52 @@ import os
 import sys
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from benchmarks.workload import Gate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     Parameters = list[float]
     Once = Callable[[Parameters], dict[str, int]]
     """One iteration: a parameter set in, counts out, bit 0 first or last as the peer gives them."""
     Prepare = Callable[[Sequence[Gate], int, int], dict[str, Once]]
     """(gates, num_qubits, shots) -> every way of doing one iteration with this peer."""
+    Timed = Callable[[int], float]
+    """Does its work that many times and returns the seconds all of it took."""
+
+TRIALS = 2
+SLOW_S = 1.0
+"""What takes longer is tried once, after its first time."""
+
+
+class Opened(Protocol):
+    """What a worker does once it is opened."""
+
+    way: str
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer to any later request."""
 
 
 class Case:
     """The peer's fastest way of doing one case."""
 
-    def __init__(self, prepare: Prepare, case: dict[str, Any]) -> None:
+    def __init__(self, prepare: Prepare, case: dict[str, Any], *, reverse_keys: bool = False) -> None:
+        self.reverse_keys = reverse_keys
         gates = [Gate(name, tuple(qubits), *rest) for name, qubits, *rest in case["gates"]]
         self.sets: list[Parameters] = case["sets"]
         ways = prepare(gates, case["num_qubits"], case["shots"])
         self.way = min(ways, key=lambda name: self._trial(ways[name]))
         self.once = ways[self.way]
         self.position = 0
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        if "loops" in request:
+            return {"seconds": self.seconds(request["loops"])}
+        counts = self.counts(request["sample"])
+        return {"counts": {key[::-1]: count for key, count in counts.items()} if self.reverse_keys else counts}
 
     def _trial(self, once: Once) -> float:
         for parameters in self.sets[:2]:
@@ -67,28 +91,80 @@ def _seconds(once: Once, chosen: Sequence[Parameters]) -> float:
     return time.perf_counter() - start
 
 
+class Calls:
+    """The fastest of several ways of doing one thing, each of which times itself."""
+
+    def __init__(self, ways: Mapping[str, Timed], beginning: str = "") -> None:
+        chosen = {label: way for label, way in ways.items() if label.startswith(beginning)}
+        self.way = min(chosen, key=lambda label: _trial(chosen[label])) if len(chosen) > 1 else next(iter(chosen))
+        self._timed = chosen[self.way]
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the seconds that so many calls take."""
+        return {"seconds": self._timed(request["loops"])}
+
+
+def _trial(timed: Timed) -> float:
+    first = timed(1)
+    return min(timed(1) for _ in range(1 if first > SLOW_S else TRIALS))
+
+
+def timed(call: Callable[[], object]) -> Timed:
+    """Return a way whose unit of work is one call."""
+
+    def side(loops: int) -> float:
+        start = time.perf_counter()
+        for _ in range(loops):
+            call()
+        return time.perf_counter() - start
+
+    return side
+
+
+def keep_to_cores(count: int) -> None:
+    """Keep this process, and all it starts from now on, to the first cores of those it may use."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
+
+
 def serve(prepare: Prepare, *, reverse_keys: bool = False) -> None:
-    """Answer requests until the input ends.
+    """Answer requests about circuits until the input ends.
 
     Args:
         prepare: makes the peer's loops.
         reverse_keys: whether the peer's keys start with the last bit; turned round for the check, outside of timings.
     """
+    _answer_all(lambda case: Case(prepare, case, reverse_keys=reverse_keys))
+
+
+def serve_calls(start: Callable[[], Mapping[str, Timed]]) -> None:
+    """Answer requests about calls until the input ends.
+
+    Args:
+        start: makes ready and returns every way of doing one unit of work with this peer; called once.
+    """
+    ways: dict[str, Timed] = {}
+
+    def opened(case: dict[str, Any]) -> Calls:
+        if not ways:
+            ways.update(start())
+        return Calls(ways, case["ways"])
+
+    _answer_all(opened)
+
+
+def _answer_all(opened: Callable[[dict[str, Any]], Opened]) -> None:
     # Libraries may print: what they print goes to standard error, and only answers go where the harness reads.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    case: Case | None = None
+    case: Opened | None = None
     for line in sys.stdin:
         request = json.loads(line)
         if "open" in request:
-            case = Case(prepare, request["open"])
+            case = opened(request["open"])
             answer: dict[str, Any] = {"way": case.way}
         elif case is None:
             raise RuntimeError(f"open a case before asking for {sorted(request)}")
-        elif "loops" in request:
-            answer = {"seconds": case.seconds(request["loops"])}
         else:
-            counts = case.counts(request["sample"])
-            answer = {"counts": {key[::-1]: count for key, count in counts.items()} if reverse_keys else counts}
+            answer = case.answer(request)
         answers.write(json.dumps(answer) + "\n")
         answers.flush()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from qloom import errors
     from qloom.api.devices import device, plugins
     from qloom.api.jobs import Job, job, jobs
+    from qloom.api.maps import Map, map  # noqa: A004  qloom.map is its name
     from qloom.api.programs import Program, program
     from qloom.circuits import Circuit, Observable, Parameter
     from qloom.config import __version__
@@ -29,6 +30,7 @@ _HOMES = {
     "Circuit": "qloom.circuits",
     "Context": "qloom.programs.context",
     "Job": "qloom.api.jobs",
+    "Map": "qloom.api.maps",
     "Observable": "qloom.circuits",
     "Parameter": "qloom.circuits",
     "Program": "qloom.api.programs",
@@ -37,6 +39,7 @@ _HOMES = {
     "device": "qloom.api.devices",
     "job": "qloom.api.jobs",
     "jobs": "qloom.api.jobs",
+    "map": "qloom.api.maps",
     "plugins": "qloom.api.devices",
     "program": "qloom.api.programs",
 }
@@ -46,6 +49,7 @@ __all__ = [
     "Circuit",
     "Context",
     "Job",
+    "Map",
     "Observable",
     "Parameter",
     "Program",
@@ -56,6 +60,7 @@ __all__ = [
     "errors",
     "job",
     "jobs",
+    "map",
     "plugins",
     "program",
 ]

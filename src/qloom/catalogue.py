@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from qloom.errors import MissingExtra, UnknownName
+from qloom.kit.installed import State, path_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,12 +104,18 @@ def parts(kind: str | None = None) -> list[Part]:
     return sorted(found, key=lambda part: (part.kind, part.name))
 
 
-def _entries(kind: str) -> list[EntryPoint]:
-    from importlib.metadata import entry_points
-
+def _entries(kind: str) -> tuple[EntryPoint, ...]:
     if kind not in GROUPS:
         raise UnknownName.among("kind of part", kind, GROUPS)
-    return list(entry_points(group=GROUPS[kind]))
+    return _entries_seen(GROUPS[kind], path_state())
+
+
+@lru_cache(maxsize=16)
+def _entries_seen(group: str, _state: State) -> tuple[EntryPoint, ...]:
+    """Read what is installed: 10 ms where that is much, so it is read again only when `_state` says that it changed."""
+    from importlib.metadata import entry_points
+
+    return tuple(entry_points(group=group))
 
 
 def _load(entry: EntryPoint) -> Callable[..., Any]:

@@ -17,6 +17,7 @@ QloomError                      retryable = False, exit_code = 1
 ├── LimitExceeded               a job went over one of its resources
 ├── NoResult                    a program ended without a result, or with one that cannot be kept
 ├── JobCancelled, JobInterrupted   why a job has no result (yet)
+├── MapFailed                   some jobs of a map have no result; carries errors and the results of the others
 ├── TimedOut                    a wait reached its limit
 ├── Divergence                  a replayed program asked another question than the one recorded
 ├── CorruptRecord               stored bytes that fail their checksum or cannot be read
@@ -28,10 +29,10 @@ QloomError                      retryable = False, exit_code = 1
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 
 class QloomError(Exception):
@@ -148,6 +149,20 @@ class NoResult(QloomError):
 
 class JobCancelled(QloomError):
     """The job was cancelled and has no result."""
+
+
+class MapFailed(QloomError):
+    """Some jobs of a map have no result.
+
+    Attributes:
+        failures: index of the job in the map -> its error.
+        results: index -> result, of those that have one.
+    """
+
+    def __init__(self, message: str, *, failures: Mapping[int, QloomError], results: Mapping[int, Any]) -> None:
+        super().__init__(message)
+        self.failures = dict(failures)
+        self.results = dict(results)
 
 
 class JobInterrupted(QloomError):

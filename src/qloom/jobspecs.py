@@ -73,6 +73,11 @@ class JobSpec:
         input_data: channel name -> folder or file that was copied in.
         detach: whether it goes on when whoever submitted it is gone.
         sandbox: whether its program runs in a sandbox, or not at all.
+        kind: `program` (a function with a context) or `script` (a plain Braket algorithm script, which knows nothing of qloom).
+        python: the interpreter it runs in; empty for the one that runs qloom.
+        environment: what that interpreter was built from: `lock_digest`, `requirements`, `packages`; empty where nothing was.
+        map: name of the map it belongs to; empty for none.
+        fresh_process: whether its program gets a process that has run no other; an executor may always give it one.
         created_at: seconds since 1970, UTC.
         versions: `python`, `qloom`.
     """
@@ -93,10 +98,16 @@ class JobSpec:
     created_at: float = 0.0
     versions: dict[str, str] = field(default_factory=dict)
     sandbox: bool = False
+    kind: str = "program"
+    python: str = ""
+    environment: dict[str, Any] = field(default_factory=dict)
+    map: str = ""
+    fresh_process: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """Return the specification as JSON."""
-        return asdict(self) | {"format": 1, "pipeline": list(self.pipeline)}
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return values | {"format": 1, "pipeline": list(self.pipeline), "resources": asdict(self.resources)}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> JobSpec:
@@ -152,7 +163,7 @@ class JobStatus:
 
     def to_json(self) -> dict[str, Any]:
         """Return the status as JSON."""
-        return asdict(self) | {"frames": list(self.frames)}
+        return {name: getattr(self, name) for name in self.__slots__} | {"frames": list(self.frames)}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> JobStatus:

@@ -19,6 +19,7 @@ class Resources:
         open_files: open files of each process.
         processes: processes and threads' owners at one time, the program itself included.
         output_mb: captured output kept, in MiB; what is over is dropped and the number of dropped bytes is stated.
+        python: the interpreter: a version as "3.12", or the path of one; None for the one that runs qloom.
 
     >>> Resources(cpus=2, memory_mb=512).cpus
     2
@@ -30,9 +31,16 @@ class Resources:
     open_files: int | None = None
     processes: int | None = 256
     output_mb: float = 10
+    python: str | None = None
 
     def __post_init__(self) -> None:
+        if self.python is not None and (not isinstance(self.python, str) or not self.python):
+            raise InvalidSetting(
+                f'resources.python must be a version as "3.12" or the path of an interpreter, got {self.python!r}'
+            )
         for item in fields(self):
+            if item.name == "python":
+                continue
             value = getattr(self, item.name)
             if value is None and item.default is not None and item.name != "processes":
                 raise InvalidSetting(f"resources.{item.name} must be a positive number, got None")

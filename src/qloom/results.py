@@ -264,6 +264,10 @@ class Result:
             parts.append(f"<p>gradients: {items} items x {observables} observables x {parameters} parameters</p>")
         return f"<div>{''.join(parts)}</div>"
 
+    def _repr_mimebundle_(self, **_wanted: Any) -> dict[str, str]:
+        """Return what a notebook shows, for front ends with and without HTML."""
+        return {"text/plain": repr(self), "text/html": self._repr_html_()}
+
 
 SHOWN_ITEMS, SHOWN_KEYS, SHOWN_ROWS, SHOWN_OBSERVABLES = 8, 32, 32, 8
 """How much of a result a notebook shows: histograms, bars in each, rows of values, values in each."""

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.harness import ROOT
 from benchmarks.peers import NotRunError, Worker, Workers, interpreter
 from benchmarks.workload import ansatz, parameter_sets
+from qloom.kit.processes import is_running
 
 CASE: dict[str, Any] = {"gates": ansatz(2), "num_qubits": 2, "shots": 10, "sets": parameter_sets(16, sets=6)}
 
@@ -78,6 +79,19 @@ def test_a_silent_worker_is_given_up_and_killed(start: Start, monkeypatch: pytes
     with pytest.raises(NotRunError, match=r"no answer in 0\.2 s"):
         worker.open(CASE)
     assert not worker.alive
+
+
+def test_what_a_silent_worker_started_ends_with_it(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.peers.START_TIMEOUT_S", 5.0)
+    monkeypatch.setattr("benchmarks.peers.CLOSE_TIMEOUT_S", 0.2)
+    started = (
+        "import json, subprocess, time; print(json.dumps({'way': str(subprocess.Popen(['sleep', '60']).pid)}), flush=True); "
+    )
+    worker = start("-c", f"{started} time.sleep(60)")
+    server = int(worker.open(CASE))
+    assert is_running(server)
+    worker.close()
+    assert not is_running(server)
 
 
 def test_every_worker_has_one_thread_whatever_the_user_has_set(start: Start) -> None:

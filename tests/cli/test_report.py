@@ -2,13 +2,16 @@
 
 import json
 import os
+import re
 import signal
+from base64 import b64decode
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.cli.conftest import Qloom
-from tests.cli.test_job import started, wait_for_state
+from tests.cli.test_job import started, wait_for_output, wait_for_state
 
 
 def report_of(qloom: Qloom, *job_ids: str) -> str:
@@ -22,7 +25,7 @@ def test_two_jobs_are_compared_in_one_file(qloom: Qloom, programs: str) -> None:
     answer = qloom("job", "report", first, second, "-o", "both.html", "--json")
     assert answer.json == {"job_id": first, "report": "both.html", "compared_with": second}
     page = Path("both.html").read_text(encoding="utf-8")
-    assert "<td>3</td><td>8</td>" in page
+    assert "<td><mark>3</mark></td><td><mark>8</mark></td>" in page
     assert "<td>6</td><td>16</td><td>10</td>" in page
 
 
@@ -94,3 +97,48 @@ def test_a_damaged_journal_is_told_in_the_report(qloom: Qloom, programs: str, ho
     content[40] ^= 1
     segment.write_bytes(content)
     assert "Noted while running" in report_of(qloom, job_id)
+
+
+DRAWS = """
+import time
+import qloom
+
+
+@qloom.program
+def draws(ctx: qloom.Context) -> int:
+    ctx.device.run(qloom.Circuit(1).h(0), shots=10)
+    colour = {1: "red", 2: "green"}[ctx.attempt]
+    ctx.save_figure("dot", f'<svg xmlns="http://www.w3.org/2000/svg"><circle r="9" fill="{colour}"/></svg>')
+    if ctx.attempt == 1:
+        print("waiting", flush=True)
+        time.sleep(60)
+    return len(ctx.device.run(qloom.Circuit(1).h(0), shots=20).counts)
+"""
+
+
+def test_the_report_of_a_resumed_job_tells_each_attempt_its_time_its_packages_and_its_latest_figure(
+    qloom: Qloom, tmp_path: Path
+) -> None:
+    (tmp_path / "programs.py").write_text(DRAWS)
+    job_id = str(qloom("run", "programs.py:draws", "--detach", "--json").json["job_id"])
+    wait_for_output(qloom, job_id, "waiting")
+    assert qloom("job", "suspend", job_id).code == 0
+    assert qloom("job", "resume", job_id, "--json").json["state"] == "COMPLETED"
+    shown = qloom("job", "show", job_id, "--json").json
+    assert [(one["ended"], one["reason"]) for one in shown["attempts"]] == [("INTERRUPTED", "suspended"), ("COMPLETED", "")]
+    assert all(one["seconds"] > 0 for one in shown["attempts"])
+    timings = shown["timings"]
+    assert timings["running_s"] == pytest.approx(sum(one["seconds"] for one in shown["attempts"]))
+    assert 0 < timings["quantum_s"] < timings["running_s"]
+    assert timings["classical_s"] == pytest.approx(timings["running_s"] - timings["quantum_s"])
+    assert shown["packages"]["numpy"] == np.__version__
+    page = report_of(qloom, job_id)
+    (picture,) = re.findall(r'data:image/svg\+xml;base64,([^"]+)"', page)
+    assert b'fill="green"' in b64decode(picture)
+    assert "INTERRUPTED (suspended)" in page
+
+
+def test_a_picture_that_a_program_left_among_its_results_is_shown(qloom: Qloom, programs: str, home: Path) -> None:
+    job_id = qloom("run", f"{programs}:double", "--json").json["job_id"]
+    (home / "jobs" / job_id / "results" / "plot.png").write_bytes(b"\x89PNG\r\n\x1a\n...")
+    assert "data:image/png;base64," in report_of(qloom, job_id)

@@ -75,7 +75,7 @@ def test_jobs_are_listed_by_program_and_the_limit_counts_those_that_fit(qloom: Q
     first, _, third, _ = (a_job(home, program=name) for name in ("vqe", "bell", "vqe", "bell"))
     assert listed(qloom, "--program", "vqe") == [third, first]
     assert listed(qloom, "--program", "vqe", "--limit", "1") == [third]
-    assert listed(qloom, "--program", "vq") == []
+    assert qloom("job", "list", "--program", "vq").code == 2
 
 
 def test_filters_hold_together(qloom: Qloom, home: Path) -> None:
@@ -154,3 +154,15 @@ def test_logs_are_followed_while_the_job_runs_and_end_with_it(
 def test_following_a_job_that_has_ended_prints_what_there_is(qloom: Qloom, programs: str) -> None:
     job_id = qloom("run", f"{programs}:double", "--json").json["job_id"]
     assert qloom("job", "logs", job_id, "--follow").out == qloom("job", "logs", job_id).out != ""
+
+
+def test_a_program_that_no_job_is_of_is_refused_with_the_near_names(qloom: Qloom, home: Path) -> None:
+    a_job(home, program="h2_vqe")
+    refused = qloom("job", "list", "--program", "h2vqe")
+    assert refused.code == 2
+    assert "h2_vqe" in refused.err
+    assert listed(qloom, "--program", "h2_vqe", "--state", "FAILED") == []
+
+
+def test_where_there_are_no_jobs_every_program_has_none(qloom: Qloom) -> None:
+    assert listed(qloom, "--program", "h2_vqe") == []

@@ -283,3 +283,16 @@ def test_a_sparkline_rises_and_falls_as_the_values_do(values: list[int]) -> None
     marks = [SPARKS.index(mark) for mark in sparkline(values)]
     pairs = list(zip(values, marks, strict=True))
     assert all(low_mark <= high_mark for low, low_mark in pairs for high, high_mark in pairs if low <= high)
+
+
+def test_sparklines_forget_what_an_attempt_from_scratch_forgot(
+    qloom: Qloom, start: Start, gate: Path, terminal: Callable[..., Terminal]
+) -> None:
+    job_id = start()
+    qloom("job", "suspend", job_id)
+    gate.touch()
+    assert qloom("job", "resume", job_id, "--from-scratch", "--json").json["state"] == "COMPLETED"
+    screen = terminal(job_id, COLUMNS="80")
+    assert screen.exit_code() == 0
+    line = next(line for line in screen.drawn.splitlines() if "energy_hartree" in line)
+    assert sum(mark in SPARKS for mark in line) == 20  # not 31, as the first attempt logged 11

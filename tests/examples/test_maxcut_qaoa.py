@@ -1,14 +1,17 @@
 import re
 import subprocess
 import sys
+from base64 import b64decode
 from collections import Counter
 from itertools import product
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
 import qloom
-from examples.maxcut_qaoa import cut_observable, cut_size, maxcut_qaoa, read_graph
+from examples.maxcut_qaoa import SIDES, cut_observable, cut_size, draw_cut, maxcut_qaoa, read_graph
+from qloom.report import write_report
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 GRAPH = read_graph()
@@ -55,6 +58,24 @@ def test_as_a_job_two_layers_find_the_largest_cut_and_log_the_way_there() -> Non
     assert len(means) == found["iterations"] + 1
     assert means == sorted(means)
     assert means[-1] == found["mean_cut"]
+
+
+def test_the_picture_shows_each_vertex_on_its_side_and_marks_the_edges_that_are_cut() -> None:
+    bits = "0101010110"
+    picture = ET.fromstring(draw_cut(10, EDGES, bits))
+    kinds = Counter(node.tag.rpartition("}")[2] for node in picture.iter())
+    assert (kinds["circle"], kinds["line"]) == (10, 15)
+    fills = [node.get("fill") for node in picture.iter() if node.tag.endswith("circle")]
+    assert fills == [SIDES[bit] for bit in bits]
+    assert sum(node.get("class") == "cut" for node in picture.iter()) == cut_size(EDGES, bits)
+
+
+def test_the_best_cut_is_drawn_in_the_report(tmp_path: Path) -> None:
+    job = maxcut_qaoa.with_options(seed=1).submit(layers=1, max_iterations=3, shots=200)
+    best = job.result(timeout_s=60)["best_bits"]
+    write_report(job, tmp_path / "report.html")
+    (found,) = re.findall(r'data:image/svg\+xml;base64,([^"]+)"', (tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert b64decode(found).decode() == draw_cut(10, EDGES, best)
 
 
 def test_no_layer_at_all_is_refused() -> None:

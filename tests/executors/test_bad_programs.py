@@ -11,6 +11,7 @@ from qloom.kit.job_folder import JobFolder
 from qloom.kit.processes import marked
 from qloom.limits import Resources
 from qloom.testing.executor_contract import MakeJob, once_gone, once_told, run
+from tests.executors.conftest import WAYS
 
 
 def test_one_that_prints_100_mb_is_completed_and_what_was_dropped_is_counted(executor: LocalExecutor, make_job: MakeJob) -> None:
@@ -115,7 +116,7 @@ def test_one_that_leaves_a_daemon_with_its_pipes_is_completed_without_waiting(ex
     assert once_gone(int(once_told(folder, "daemon")))
 
 
-@pytest.mark.parametrize("executor", ["exec", "fork"], indirect=True)
+@pytest.mark.parametrize("executor", WAYS, indirect=True)
 def test_threads_and_exit_functions_of_a_program_are_waited_for(executor: LocalExecutor, make_job: MakeJob) -> None:
     script = """
         import atexit, threading

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,15 +13,16 @@ import pytest
 from qloom.contracts import Executor
 from qloom.errors import Rejected, UnknownName, WrongState
 from qloom.executors.local import LocalExecutor, create, supervisor_command
-from qloom.jobspecs import JobState
+from qloom.jobspecs import JobSpec, JobState
 from qloom.kit.files import read_json
 from qloom.kit.job_folder import JobFolder, Lease
 from qloom.testing.executor_contract import ExecutorContract, MakeJob, once, once_ended, once_gone, once_told, run, submit
+from tests.executors.conftest import WAYS
 
 
-@pytest.mark.parametrize("executor", ["exec", "fork"], indirect=True)
+@pytest.mark.parametrize("executor", WAYS, indirect=True)
 class TestContract(ExecutorContract):
-    """The contract, with programs in a process started for them, and in a fork of their supervisor."""
+    """The contract, however programs start."""
 
 
 def test_it_is_an_executor() -> None:
@@ -34,7 +36,11 @@ def test_it_knows_no_options() -> None:
 
 def test_its_supervisors_are_started_by_the_entry_module_which_no_file_around_can_replace() -> None:
     command = [sys.executable, "-P", "-m", "qloom.entry", "supervise", "/jobs/x", "3"]
-    assert supervisor_command(Path("/jobs/x"), 3) == command
+    job = JobSpec(job_id="x", program="p", entry_point="p:p", source_digest="")
+    assert supervisor_command(job, Path("/jobs/x"), 3) == command
+    elsewhere = replace(job, python="/opt/python")
+    assert supervisor_command(elsewhere, Path("/jobs/x"), 3)[0] == "/opt/python"
+    assert supervisor_command(replace(elsewhere, kind="script"), Path("/jobs/x"), 3)[0] == sys.executable
 
 
 def test_a_supervisor_that_cannot_be_started_rejects_the_job_and_changes_nothing(make_job: MakeJob) -> None:
@@ -125,7 +131,7 @@ from pathlib import Path
 from qloom.executors.local import LocalExecutor
 from qloom.kit.job_folder import JobFolder
 supervisor, folder = sys.argv[1], Path(sys.argv[2])
-command = lambda folder, attempt: [sys.executable, supervisor, "exec", str(folder), str(attempt)]
+command = lambda job, folder, attempt: [sys.executable, supervisor, "exec", str(folder), str(attempt)]
 LocalExecutor(command).submit(JobFolder(folder).spec(), folder, 1)
 print("submitted", flush=True)
 sys.stdin.read()

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from qloom.executors.local import LocalExecutor
-from qloom.jobspecs import JobState
+from qloom.jobspecs import JobSpec, JobState
 from qloom.kit.job_folder import JobFolder, Lease
 from qloom.testing.executor_contract import MakeJob, once_ended, once_told, run, submit
 
@@ -21,7 +21,7 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 
 
 def test_a_job_whose_end_cannot_be_recorded_is_interrupted(make_job: MakeJob) -> None:
-    def command(folder: Path, attempt: int) -> list[str]:
+    def command(job: JobSpec, folder: Path, attempt: int) -> list[str]:
         return [sys.executable, "-c", ON_A_FULL_DISK, str(SUPERVISOR), "exec", str(folder), str(attempt)]
 
     folder = make_job("tell('ran'); finish(1)")
@@ -35,7 +35,7 @@ ON_A_SMALL_DISK = ON_A_FULL_DISK.replace("(0, 0)", "(700, 700)")
 
 
 def test_a_log_that_cannot_grow_does_not_stop_the_job(make_job: MakeJob) -> None:
-    def command(folder: Path, attempt: int) -> list[str]:
+    def command(job: JobSpec, folder: Path, attempt: int) -> list[str]:
         return [sys.executable, "-c", ON_A_SMALL_DISK, str(SUPERVISOR), "exec", str(folder), str(attempt)]
 
     folder = make_job("for n in range(1000): print(n)\nfinish(1)")

@@ -73,3 +73,9 @@ def test_without_a_word_from_the_program_only_signals_are_interruptions(exit_cod
 def test_every_interruption_says_how_to_go_on() -> None:
     assert judge(-signal.SIGTERM, None, has_result=False, ended_by_us=None).error.endswith("resume the job to go on")
     assert interrupted("walltime", "over").reason == "walltime"
+
+
+def test_a_script_without_a_result_completes_by_the_other_files_it_left() -> None:
+    outcome = read_outcome({"ended": "returned", "files": ["plot.svg"]})
+    assert outcome is not None
+    assert judge(0, outcome, has_result=False, ended_by_us=None).state is JobState.COMPLETED

@@ -2,6 +2,9 @@
 
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,8 +12,9 @@ import pytest
 from qloom.errors import InvalidSetting
 from qloom.journal import JournalTail, Metric, read_journal
 from qloom.journal.segments import SegmentWriter, segment_header
-from qloom.results import Engine
-from tests.journal.helpers import ENGINE, journal, open_journal, pure, question, segment
+from qloom.results import Engine, Result
+from qloom.tasks import Question
+from tests.journal.helpers import ENGINE, journal, never, open_journal, pure, question, segment
 
 
 def test_an_empty_folder_has_nothing(tmp_path: Path) -> None:
@@ -157,3 +161,66 @@ def test_a_tail_keeps_up_with_a_process_that_writes(tmp_path: Path) -> None:
     assert process.returncode == 0
     assert [metric.step for metric in seen] == list(range(3000))
     assert tail.problems == []
+
+
+def slow(asked: Question, seconds: float) -> Callable[[int], Result]:
+    def compute(seed: int) -> Result:
+        time.sleep(seconds)
+        return pure(asked)(seed)
+
+    return compute
+
+
+def test_the_time_that_answers_took_is_added_up_over_lanes_and_attempts(tmp_path: Path) -> None:
+    for attempt in (1, 2):
+        with journal(tmp_path, attempt) as opened:
+            for lane in ("main", "other"):
+                for angle in range(attempt):
+                    opened.lane(lane).ask(question(float(angle)), slow(question(float(angle)), 0.02))
+    view = read_journal(tmp_path)
+    assert view.executed == 4
+    assert 0.08 <= view.quantum_s < 8
+
+
+def test_a_killed_writer_leaves_the_time_of_all_but_its_last_moments(tmp_path: Path) -> None:
+    opened = open_journal(tmp_path, 1)  # never closed
+    for angle in range(3):
+        opened.lane("main").ask(question(float(angle)), slow(question(float(angle)), 0.15))
+    assert read_journal(tmp_path).quantum_s >= 0.3
+    opened.close()
+    assert read_journal(tmp_path).quantum_s >= 0.45
+
+
+def test_answers_that_are_served_again_took_no_time(tmp_path: Path) -> None:
+    for attempt in (1, 2):
+        with journal(tmp_path, attempt) as opened:
+            opened.lane("main").ask(question(), slow(question(), 0.05) if attempt == 1 else never)
+    assert 0.05 <= read_journal(tmp_path).quantum_s < 5
+    assert b"seg" in segment(tmp_path, 1).read_bytes()
+    assert not segment(tmp_path, 2).exists()
+
+
+def given(answer: Result, _seed: int) -> Result:
+    return answer
+
+
+@pytest.mark.parametrize("padding", [0, 100_000], ids=["small", "in a blob"])
+def test_what_the_stages_did_for_the_last_answer_is_told(tmp_path: Path, padding: int) -> None:
+    with journal(tmp_path, 1) as opened:
+        for slope in (-0.1, -0.2):
+            answer = Result(engine=ENGINE, shots=None, stages=({"name": "zne", "slope": slope, "note": "x" * padding},))
+            opened.lane("main").ask(question(slope), partial(given, answer))
+    (stage,) = read_journal(tmp_path).stages
+    assert (stage["name"], stage["slope"]) == ("zne", -0.2)
+
+
+def test_a_follower_is_told_when_an_attempt_begins_from_scratch(tmp_path: Path) -> None:
+    tail = JournalTail(tmp_path)
+    for attempt, scratch, expected in ((1, False, [1.0]), (2, False, [2.0]), (3, True, [3.0, 3.0, 3.0])):
+        with journal(tmp_path, attempt, from_scratch=scratch) as opened:
+            for number in range(attempt):
+                opened.lane("main").metric("n", float(attempt), number, 0.0)
+        found = [metric.value for metric in tail.new_metrics()]
+        assert (found, tail.restarts) == (expected, int(scratch))
+    late = JournalTail(tmp_path)
+    assert ([metric.value for metric in late.new_metrics()], late.restarts) == ([3.0] * 3, 1)

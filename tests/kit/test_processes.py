@@ -58,7 +58,7 @@ def test_descendants_are_children_and_theirs(start: Start) -> None:
 def test_a_kernel_that_keeps_no_list_of_children_is_asked_for_parents(start: Start) -> None:
     pid = start(CHILDREN + "time.sleep(60)")
     once("four of them", lambda: len(processes.descendants(pid)) == 4)
-    assert set(processes._children_by_parent(pid)) == set(processes._children(pid))
+    assert set(processes._children_by_parent(pid)) == set(processes.children(pid))
 
 
 def test_a_subreaper_keeps_those_that_fork_twice(start: Start, tmp_path: Path) -> None:

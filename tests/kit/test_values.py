@@ -50,5 +50,5 @@ def test_what_cannot_be_kept_is_named_with_its_place(value: object, said: str) -
 
 def test_pickled_results_of_braket_are_never_opened() -> None:
     document = {"braketSchemaHeader": {}, "dataDictionary": {"x": "gASV"}, "dataFormat": "pickled_v4"}
-    with pytest.raises(NoResult, match="pickles are not opened"):
+    with pytest.raises(NoResult, match="opens no pickle"):
         read_result(document)

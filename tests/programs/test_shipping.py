@@ -107,6 +107,13 @@ def test_a_folder_with_the_name_of_an_installed_package_is_not_taken_for_it(writ
     assert (list(bundle.files), bundle.third_party) == (["vqe.py"], ("numpy",))
 
 
+def test_packages_that_are_only_tried_are_told_apart(write: Callable[[Tree], Path]) -> None:
+    tried = "try:\n    import networkx, scipy\nexcept ImportError:\n    networkx = None\n"
+    root = write({"vqe.py": "import scipy\n" + tried + PROGRAM})
+    bundle = bundle_file(root / "vqe.py", "vqe")
+    assert (bundle.third_party, bundle.optional) == (("networkx", "scipy"), ("networkx",))
+
+
 def test_what_cannot_travel_is_noted(write: Callable[[Tree], Path]) -> None:
     root = write({
         "vqe.py": PROGRAM + "import json\nimport fast\ntry:\n    from .x import y\nexcept ImportError:\n    pass\n",

@@ -25,9 +25,30 @@ def test_a_comparison_shows_both_jobs_with_their_states() -> None:
         assert part in words
 
 
-def test_only_parameters_that_differ_are_listed_and_the_rest_is_counted() -> None:
-    words = compared({"parameters": {"shots": 10, "seed": 3}}, {"parameters": {"shots": 20, "seed": 3, "depth": 2}}).text
-    assert "Parameters A B shots 10 20 depth – 2 1 more is the same." in words
+def test_parameters_that_differ_come_first_and_are_marked() -> None:
+    page = compared({"parameters": {"seed": 3, "shots": 10}}, {"parameters": {"seed": 3, "shots": 20, "depth": 2}})
+    assert "Parameters A B shots 10 20 depth – 2 seed 3 3 2 of 3 differ." in page.text
+    assert page.tags.count("mark") == 4
+
+
+def test_only_settings_that_differ_are_listed_and_the_rest_is_counted() -> None:
+    words = compared({"settings": {"seed": "1", "device": "sim"}}, {"settings": {"seed": "2", "device": "sim"}}).text
+    assert "Run with A B seed 1 2 2 more are the same." in words
+
+
+def test_the_value_to_reach_is_in_the_drawing_of_both() -> None:
+    page = compared({}, {})
+    assert page.text.count("exact −1.137306") == 2  # for wide and for narrow screens
+    other = {"result": {"energy_hartree": -0.9, "exact_hartree": -0.95}}
+    assert "exact −" not in compared({}, other).text  # of two different problems, neither line belongs to both curves
+
+
+def test_histograms_stand_side_by_side_and_one_without_counts_says_so() -> None:
+    page = compared({"result": {"bell": {"00": 6, "11": 4}}}, {"result": {"bell": {"00": 5, "11": 5}, "other": {"0": 1}}})
+    assert "A, bell: 10 shots, 2 different keys." in page.text
+    assert "B, bell: 10 shots, 2 different keys." in page.text
+    assert "A has none called other." in page.text
+    assert [value for name, value in page.attributes if name == "class"].count("bar") == 5
 
 
 def test_equal_parameters_are_said_to_be_equal() -> None:

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from qloom.report import AttemptReport, JobReport, MetricSeries, job_report
 from qloom.report.html import PLOTS
+from qloom.report.pictures import Picture, Pictures
+from qloom.report.values import Timings
 
 HOSTILE = '</pre></td></title><script>alert(1)</script><img src=x onerror=alert(1)>" onload="x\' &amp; \x1b[31m\x00\ud800\u202e'
-VOID = {"meta", "br", "hr"}
+VOID = {"meta", "br", "hr", "img"}
 KNOWN = {
     *(
         "html",
@@ -34,6 +36,7 @@ KNOWN = {
     ),
     *("pre", "dl", "dt", "dd", "table", "thead", "tbody", "tr", "th", "td", "figure", "figcaption"),
     *("svg", "path", "line", "circle", "text", "rect"),
+    *("details", "summary", "mark"),
 }
 
 
@@ -84,6 +87,9 @@ def full_report(**changes: Any) -> JobReport:
         "replayed": 10,
         "engine": "qulacs",
         "environment": {"python": "3.12.1", "platform": "Linux"},
+        "packages": {"numpy": "2.2.6"},
+        "timings": Timings(queue_s=0.25, running_s=2.5, quantum_s=2.0, classical_s=0.5),
+        "cost_usd": 0.0,
         "log": ("hello from the program",),
     }
     return JobReport(**(known | changes))
@@ -140,6 +146,10 @@ def hostile_report(text: str) -> JobReport:
         frames=(text,),
         parameters={text: text},
         settings={text: text},
+        packages={text: text},
+        built_from={"lock_digest": text, "packages": {text + "2": text}},
+        stages=({"name": text, text: text},),
+        pictures=Pictures((Picture(text, "image/svg+xml", text.encode(errors="replace")),), (text,)),
         result={text: {text: [text]}, f"{text}_hartree": 1.0},
         metrics=(MetricSeries(text, (0.0,), (1.0,)), MetricSeries(f"{text}_hartree", (0.0, 1.0), (math.inf, 2.0))),
         attempts=(AttemptReport(number=1, ended=text, error=text),),
@@ -153,7 +163,10 @@ def hostile_report(text: str) -> JobReport:
 def test_hostile_text_is_shown_and_never_run() -> None:
     page = job_report(hostile_report(HOSTILE))
     read = Page(page)
-    assert set(read.tags) <= KNOWN
+    assert set(read.tags) <= KNOWN | {"img"}
+    assert [value.partition(",")[0] for name, value in read.attributes if name == "src" and value] == [
+        "data:image/svg+xml;base64"
+    ]
     assert not [name for name, _ in read.attributes if name.startswith("on")]
     assert "<script>alert(1)</script>" in read.text
     assert "\x1b" not in page
@@ -214,3 +227,52 @@ def test_equal_values_make_equal_pages() -> None:
 def test_a_line_rewritten_in_place_is_shown_as_a_terminal_would() -> None:
     assert "done" in (shown := Page(job_report(full_report(log=("10 %\r50 %\rdone\r",)))).text)
     assert "50 %" not in shown
+
+
+def test_the_time_is_told_apart_and_what_is_counted_is_said() -> None:
+    shown = Page(job_report(full_report())).text
+    assert "waited for its first start 250 ms ran, all attempts 2.5 s ... quantum 2.0 s ... classical 500 ms" in shown
+    assert "cost 0.00 USD" in shown
+    assert "add up to more" not in shown
+    lanes = full_report(timings=Timings(running_s=2.5, quantum_s=4.0, classical_s=0.0))
+    assert (
+        "Lanes asked at the same time: their quantum times add up to more than the running time." in Page(job_report(lanes)).text
+    )
+
+
+def test_each_attempt_says_how_it_ended_when_it_began_and_how_long_it_ran() -> None:
+    attempts = (
+        AttemptReport(number=1, ended="INTERRUPTED", reason="walltime", error="over its time", started_at=0.0, seconds=61.0),
+        AttemptReport(number=2, ended="RUNNING"),
+    )
+    shown = Page(job_report(full_report(attempts=attempts))).text
+    assert "1 INTERRUPTED (walltime) over its time 1970-01-01 00:00:00 UTC 1 min 1 s 2 RUNNING – – –" in shown
+
+
+def test_packages_and_the_environment_that_was_built_are_shown() -> None:
+    built = {"lock_digest": "ab12", "requirements": ["scipy>=1"], "packages": {"scipy": "1.14", "numpy": "2.2.6"}}
+    shown = Page(job_report(full_report(built_from=built))).text
+    assert 'lock digest ab12 requirements [ "scipy>=1" ]' in shown
+    assert "Packages numpy 2.2.6 What the program had loaded when it ended. 1 more in its environment scipy 1.14" in shown
+
+
+@pytest.mark.parametrize(
+    ("state", "said"), [("RUNNING", "Recorded when the program ends."), ("INTERRUPTED", "left no word of what it had loaded")]
+)
+def test_packages_that_nobody_recorded_are_not_made_up(state: str, said: str) -> None:
+    assert said in Page(job_report(full_report(state=state, packages={}))).text
+
+
+def test_what_the_stages_of_a_pipeline_did_is_shown() -> None:
+    stages = ({"name": "zne", "factors": [1, 3], "slope": -0.1}, {"name": "readout"})
+    assert "Stages 1. zne factors [ 1, 3 ] slope -0.1 2. readout –" in Page(job_report(full_report(stages=stages))).text
+
+
+def test_pictures_are_data_inside_the_file_and_what_is_left_out_is_said() -> None:
+    drawing = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+    pictures = Pictures((Picture("best_cut", "image/svg+xml", drawing),), ("Not shown: more.png: too many.",))
+    page = job_report(full_report(pictures=pictures))
+    assert "Figures best cut Not shown: more.png: too many." in Page(page).text
+    assert "script" not in Page(page).tags  # only inside the picture, where browsers run none
+    assert "img-src data:" in page
+    assert "<script>" not in page

@@ -6,7 +6,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from qloom.report import JobReport, MetricSeries
-from qloom.report.snapshot import how_far, html_snapshot, text_snapshot
+from qloom.report.pictures import Picture, Pictures
+from qloom.report.snapshot import SHOWN_PLOTS, how_far, html_snapshot, text_snapshot
 from tests.report.test_html import HOSTILE, full_report
 
 HALF_WAY = {"done": 20, "total": 40, "description": "optimising", "rate_per_s": 12.5}
@@ -58,4 +59,24 @@ def test_how_far_a_job_is_depends_on_what_became_of_it(state: str, progress: dic
 def test_a_job_without_progress_or_metrics_is_its_state() -> None:
     bare = JobReport(job_id="01j", program="coin", state="QUEUED")
     assert text_snapshot(bare, {}) == "<Job 01j coin QUEUED>"
-    assert html_snapshot(bare, {}) == "<div><p><b>coin</b> <code>01j</code> QUEUED</p></div>"
+    way_on = "<p>End it: <code>qloom job cancel 01j</code></p>"
+    assert html_snapshot(bare, {}) == f'<div class="qloom-job"><p><b>coin</b> <code>01j</code> QUEUED</p>{way_on}</div>'
+
+
+@pytest.mark.parametrize(
+    ("state", "line"),
+    [("RUNNING", "qloom job cancel 01jzz"), ("INTERRUPTED", "qloom job resume 01jzz"), ("FAILED", "qloom job resume 01jzz")],
+)
+def test_a_snapshot_has_the_command_line_that_a_page_without_buttons_needs(state: str, line: str) -> None:
+    assert f"<code>{line}</code>" in html_snapshot(full_report(state=state), {})
+    assert "<code>qloom job" not in html_snapshot(full_report(), {})
+
+
+def test_every_metric_counts_and_figures_are_pictures_up_to_a_limit() -> None:
+    metrics = tuple(MetricSeries(f"m{number}", (0.0, 1.0), (1.0, 2.0)) for number in range(SHOWN_PLOTS + 3))
+    drawn = Pictures((Picture("best_cut", "image/png", b"..."),))
+    shown = html_snapshot(full_report(metrics=metrics, result={"counts": {"0": 3, "1": 4}}, pictures=drawn), {}, "said by hand")
+    assert shown.count("<img") == SHOWN_PLOTS + 2
+    assert 'alt="best_cut"' in shown
+    assert "7 shots, 2 different keys" in shown
+    assert "said by hand" in shown

@@ -26,9 +26,9 @@ DETAILS: dict[str, Any] = {
 
 
 def test_a_job_is_read_from_what_it_says_of_itself() -> None:
-    report = read_job(DETAILS, environment={"numpy": "2.0"})
+    report = read_job(DETAILS)
     assert (report.state, report.reason, report.executed, report.replayed) == ("INTERRUPTED", "killed", 5, 2)
-    assert report.environment == {"python": "3.12.1", "numpy": "2.0"}
+    assert report.environment == {"python": "3.12.1"}
     assert report.settings == {"device": "sim", "executor": "local", "seed": "7", "limit: cpus": "1"}
     assert report.attempts[0].error == "killed"
 
@@ -44,11 +44,7 @@ def test_only_the_end_of_a_long_log_is_kept_and_the_rest_counted() -> None:
 
 
 def test_metrics_are_grouped_by_name_and_counted_where_they_have_no_step() -> None:
-    logged = [
-        {"name": "loss", "value": 1.0, "step": None},
-        {"name": "energy", "value": -1, "step": 10},
-        {"name": "loss", "value": 0.5, "step": None},
-    ]
+    logged = [("loss", 1.0, None, 0.0, "main"), ("energy", -1, 10, 0.0, "main"), ("loss", 0.5, None, 0.0, "main")]
     assert read_metrics(logged) == (MetricSeries("loss", (0.0, 1.0), (1.0, 0.5)), MetricSeries("energy", (10.0,), (-1.0,)))
 
 
@@ -56,3 +52,27 @@ def test_metrics_are_grouped_by_name_and_counted_where_they_have_no_step() -> No
 def test_a_result_without_a_number_of_that_unit_is_no_value_to_reach(result: object) -> None:
     report = JobReport(job_id="1", program="p", state="COMPLETED", result=result)
     assert report.reference("energy_hartree") is None
+
+
+def test_what_a_job_ran_with_is_read_from_its_record_and_not_from_here() -> None:
+    report = read_job(
+        DETAILS
+        | {
+            "platform": "Linux 6.1 x86_64",
+            "packages": {"numpy": "2.0"},
+            "engines": [{"name": "qulacs", "version": "0.6", "threads": 1, "reason": ""}],
+            "environment": {"lock_digest": "ab12", "requirements": ["scipy"], "packages": {"scipy": "1.14"}},
+        }
+    )
+    assert report.environment == {"python": "3.12.1", "platform": "Linux 6.1 x86_64", "engine": "qulacs 0.6, threads: 1"}
+    assert (report.packages, report.built_from["lock_digest"]) == ({"numpy": "2.0"}, "ab12")
+
+
+def test_where_the_time_went_is_none_where_nobody_knows() -> None:
+    known = {"queue_s": 0.5, "running_s": 3.0, "quantum_s": 2.0, "classical_s": 1.0}
+    assert read_job(DETAILS | {"timings": known}).timings.classical_s == 1.0
+    assert read_job(DETAILS).timings.running_s is None
+
+
+def test_points_are_ordered_by_step_and_keep_their_order_inside_one() -> None:
+    assert MetricSeries("loss", (1.0, 0.0, 1.0), (3.0, 1.0, 2.0)).points.tolist() == [[0.0, 1.0], [1.0, 3.0], [1.0, 2.0]]

@@ -4,15 +4,16 @@ from typing import Any
 import pytest
 
 from qloom.errors import StorageFailed
+from qloom.kit.job_folder import JobFolder
 from qloom.report import write_comparison, write_report
 
 
 class FinishedJob:
-    def details(self) -> dict[str, Any]:
-        return {"job_id": "01jzz", "program": "coin", "state": "COMPLETED", "result": {"heads": 5}}
+    folder = JobFolder(Path("no such folder"))
 
-    def metrics(self) -> list[dict[str, Any]]:
-        return [{"name": "heads", "value": 5.0, "step": 0, "timestamp": 0.0}]
+    def record(self) -> tuple[dict[str, Any], list[tuple[Any, ...]]]:
+        details = {"job_id": "01jzz", "program": "coin", "state": "COMPLETED", "result": {"heads": 5}}
+        return details | {"packages": {"numpy": "2.2.6"}, "platform": "Linux 6.1 x86_64"}, [("heads", 5.0, 0, 0.0, "main")]
 
     def logs(self) -> list[str]:
         return ["tossed"]
@@ -29,7 +30,9 @@ def test_a_report_is_written_with_the_folders_on_its_way(tmp_path: Path) -> None
 
 def test_a_report_names_the_platform_and_the_packages(tmp_path: Path) -> None:
     write_report(FinishedJob(), tmp_path / "report.html")
-    assert "numpy" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "numpy" in text
+    assert "Linux 6.1 x86_64" in text
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:

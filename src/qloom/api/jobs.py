@@ -6,16 +6,18 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from qloom import errors
-from qloom.app import application, interrupted
-from qloom.errors import CorruptRecord, JobCancelled, ProgramFailed, QloomError
+from qloom.api.attempts import read_attempts, read_outcome, read_timings
+from qloom.app import application, attempt_options, interrupted
+from qloom.errors import CorruptRecord, JobCancelled, NoResult, ProgramFailed, QloomError
 from qloom.jobspecs import JobState, JobStatus
 from qloom.kit.files import read_json
 from qloom.kit.values import plain_result, read_result
 from qloom.kit.waiting import pauses, sleep_or_exit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from qloom.journal import JournalView
     from qloom.kit.job_folder import JobFolder
 
 
@@ -69,12 +71,27 @@ class Job:
             JobInterrupted: its processes are gone; `resume` goes on.
             JobCancelled: it was cancelled.
         """
-        for pause in pauses(f"job {self.id}", timeout_s):
+        for pause in pauses(f"job {self.id}", timeout_s, first_s=0.02):
             status = self.status()
             if status.state.ended:
                 return self._outcome(status)
-            sleep_or_exit(status.pid, pause)
+            application().wait(self._folder, pause)
         raise AssertionError("pauses() ends by raising")  # pragma: no cover
+
+    def error(self, status: JobStatus | None = None) -> QloomError | None:
+        """Return why the job has no result, as `result` would raise it; None where it has one, or has not ended.
+
+        Args:
+            status: where it stands, for those who have just asked.
+        """
+        status = self.status() if status is None else status
+        if not status.state.ended:
+            return None
+        try:
+            self._outcome(status)
+        except QloomError as error:
+            return error
+        return None
 
     async def wait(self, timeout_s: float | None = None) -> JobState:
         """Wait for the end without blocking the event loop and return the state it ended in.
@@ -128,25 +145,46 @@ class Job:
 
     def details(self) -> dict[str, Any]:
         """Return the job as `qloom job show --json` shows it."""
-        status = self.status()
+        return self.record()[0]
+
+    def record(self) -> tuple[dict[str, Any], Sequence[tuple[Any, ...]]]:
+        """Return the job's details, and its metrics (name, value, step, timestamp, lane), from one reading of its journal."""
         journal = application().journal(self._folder)
-        outcome = self._outcome_document(status.attempt)
+        return self._details(journal), journal.metrics
+
+    def _details(self, journal: JournalView) -> dict[str, Any]:
+        status = self.status()
+        outcome = read_outcome(self._folder, status.attempt)
+        attempts = read_attempts(self._folder, status)
         engines = journal.engines
         return {
             **self.summary(),
             "state": str(status.state),
+            "kind": self._job.kind,
+            "entry_point": self._job.entry_point,
             "parameters": self._job.parameters,
             "devices": self._job.devices,
             "executor": self._job.executor,
-            "seed": self._job.seed,
+            "seed": self._job.seed if self._job.kind == "program" else None,
+            "python": self._job.python or None,
             "digest": self._job.digest(),
             "resources": asdict(self._job.resources),
+            "pipeline": list(self._job.pipeline),
             "versions": self._job.versions,
-            "attempts": [self._attempt(number, status) for number in range(1, status.attempt + 1)],
+            "platform": outcome.get("platform"),
+            "packages": outcome.get("packages") or {},
+            "environment": self._job.environment,
+            "attempts": attempts,
+            "timings": read_timings(
+                self._job, attempts, quantum_s=journal.quantum_s, since_attempt=self._started_from_scratch(status.attempt)
+            ),
             "quantum_tasks": {"executed": journal.executed, "replayed": (outcome.get("quantum_tasks") or {}).get("replayed", 0)},
             "engine": engines[-1].name if engines else None,
+            "engines": [engine._asdict() for engine in engines],
+            "stages": journal.stages,
             "seconds": _seconds(status),
             "cost_usd": 0.0,
+            "budget_usd": self._job.budget_usd,
             "result": self._result_or_none(status),
             "error": _error(status),
             "problems": list(dict.fromkeys([*journal.problems, *outcome.get("problems", [])])),
@@ -157,6 +195,8 @@ class Job:
 
     def _outcome(self, status: JobStatus) -> Any:
         if status.state is JobState.COMPLETED:
+            if files := self._files_without_result(status.attempt):
+                raise NoResult(f"job {self.id} COMPLETED without a result; in {self._folder.results}: {', '.join(files)}")
             return read_result(read_json(self._folder.results_file))
         if status.state is JobState.INTERRUPTED:
             raise interrupted(self._folder, status)
@@ -165,7 +205,7 @@ class Job:
         raise _failure(self.id, status)
 
     def _result_or_none(self, status: JobStatus) -> Any:
-        if status.state is not JobState.COMPLETED:
+        if status.state is not JobState.COMPLETED or self._files_without_result(status.attempt):
             return None
         try:
             return plain_result(read_json(self._folder.results_file))
@@ -174,16 +214,16 @@ class Job:
                 f"job {self.id} is COMPLETED but {self._folder.results_file} is gone; restore it from a copy or remove the job"
             ) from error
 
-    def _outcome_document(self, attempt: int) -> dict[str, Any]:
-        try:
-            document = read_json(self._folder.outcome_file(attempt))
-        except FileNotFoundError:
-            return {}
-        if not isinstance(document, dict):
-            raise CorruptRecord(
-                f"{self._folder.outcome_file(attempt)} holds no record of an attempt; restore it from a copy or remove the job"
-            )
-        return document
+    def _started_from_scratch(self, latest: int) -> int:
+        """The attempt that last forgot what was recorded; the first one where none did."""
+        forgot = [number for number in range(1, latest + 1) if attempt_options(self._folder, number).get("from_scratch")]
+        return max(forgot, default=1)
+
+    def _files_without_result(self, attempt: int) -> list[str]:
+        """Return what a script left that saved no result; nothing where there is one."""
+        if self._job.kind != "script" or self._folder.results_file.exists():
+            return []
+        return [str(name) for name in read_outcome(self._folder, attempt).get("files") or ()]
 
     def _progress(self, attempt: int) -> dict[str, Any]:
         try:
@@ -191,12 +231,6 @@ class Job:
         except (FileNotFoundError, CorruptRecord):  # for people only, written again in a moment
             return {}
         return document if isinstance(document, dict) else {}
-
-    def _attempt(self, number: int, status: JobStatus) -> dict[str, Any]:
-        outcome = self._outcome_document(number)
-        latest = number == status.attempt
-        ended = str(status.state) if latest else (outcome.get("ended") or "no word left")
-        return {"attempt": number, "ended": ended, "error": status.error if latest else outcome.get("error", "")}
 
     def _new_lines(self, shown: dict[int, int], attempts: int, *, last: bool) -> Iterator[str]:
         for attempt in range(1, attempts + 1):
@@ -213,17 +247,39 @@ class Job:
     def __repr__(self) -> str:
         return f"<Job {self.id} {self.program} {self.state()}>"
 
-    def _repr_mimebundle_(self, **_wanted: Any) -> dict[str, str]:
-        """Return what a notebook shows: where the job stands at this moment, as text and as HTML without scripts."""
+    # ---- notebooks -----------------------------------------------------------------------------------------------
+
+    def snapshot(self, said: str = "") -> dict[str, str]:
+        """Return what a notebook shows: where the job stands at this moment, as text and as HTML without scripts.
+
+        Args:
+            said: a sentence to stand below it.
+        """
         # Here, as a submitted job does not wait for what only notebooks need.
-        from qloom.report.snapshot import html_snapshot, text_snapshot
+        from qloom.report.pictures import read_pictures
+        from qloom.report.snapshot import PICTURE_BYTES, PICTURES, html_snapshot, text_snapshot
         from qloom.report.values import read_job
 
         try:
-            document, progress = read_job(self.details(), self.metrics()), self._progress(self.status().attempt)
+            pictures = read_pictures(self._folder.results, most=PICTURES, most_bytes=PICTURE_BYTES)
+            document, progress = read_job(*self.record(), pictures=pictures), self._progress(self.status().attempt)
         except QloomError as error:
             return {"text/plain": f"<Job {self.id} {self.program}: {error}>"}
-        return {"text/plain": text_snapshot(document, progress), "text/html": html_snapshot(document, progress)}
+        return {"text/plain": text_snapshot(document, progress), "text/html": html_snapshot(document, progress, said)}
+
+    def _repr_mimebundle_(self, **_wanted: Any) -> dict[str, str]:
+        return self.snapshot()
+
+    def _ipython_display_(self) -> None:
+        """Follow the job in a kernel, where a cell's output can change; anywhere else leave it to `_repr_mimebundle_`."""
+        from qloom.api.live import show_live
+
+        try:
+            shown = show_live(self)
+        except QloomError:  # which the snapshot tells
+            shown = False
+        if not shown:
+            raise NotImplementedError("nothing to follow; IPython takes _repr_mimebundle_ instead")
 
 
 def _failure(job_id: str, status: JobStatus) -> QloomError:

@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 1 failed, 2 misused."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        app(args=given)
+        app(args=given, obj=given)  # what was typed: `run` may have to start again in another environment
     except SystemExit as leaving:  # typer ends so, after a usage error (2) as after a command
         return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     except QloomError as error:

@@ -16,6 +16,7 @@ import typer
 from qloom.api import devices
 from qloom.app import application
 from qloom.cli.output import Json, emit, table
+from qloom.errors import Misuse
 from qloom.kit.control_groups import ControlGroup
 from qloom.kit.sandbox import sandbox_problem
 
@@ -68,6 +69,7 @@ def examine() -> Iterator[Finding]:
         )
     yield Finding("cores", "ok", f"{len(os.sched_getaffinity(0))} usable of {os.cpu_count()}")
     yield from _limits()
+    yield _environments()
     problem = sandbox_problem()
     yield Finding("sandbox", "note" if problem else "ok", f"--sandbox is refused: {problem}" if problem else "a trial went well")
 
@@ -89,6 +91,13 @@ def _package(name: str, purpose: str) -> Finding:
         return Finding(name, "ok", importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
         return Finding(name, "note", f"not installed: {purpose}")
+
+
+def _environments() -> Finding:
+    try:
+        return Finding("environments", "ok", application().environments.summary())
+    except Misuse as error:
+        return Finding("environments", "note", f"programs that ask for packages are refused: {error}")
 
 
 def _limits() -> Iterator[Finding]:

@@ -67,10 +67,18 @@ def _line(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.2f}"
     if isinstance(value, dict):
-        return ", ".join(f"{key}={json.dumps(item) if isinstance(item, dict | list) else item}" for key, item in value.items())
+        return ", ".join(f"{key}={_item(key, item)}" for key, item in value.items() if item is not None and item != "")
     if isinstance(value, list):
         return "\n".join(map(_line, value))
     return "" if value is None else str(value)
+
+
+def _item(name: str, value: Any) -> str:
+    if isinstance(value, float) and (name.endswith("_s") or name == "seconds"):
+        return f"{value:.3g}"
+    if isinstance(value, float) and name.endswith("_at"):
+        return moment(value)
+    return json.dumps(value) if isinstance(value, dict | list) else str(value)
 
 
 @app.command()

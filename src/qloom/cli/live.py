@@ -102,6 +102,7 @@ class _Bar:
         self._task = self._progress.add_task("starting", total=None, rate="", metrics="")
         self._values: dict[str, float] = {}
         self._tail: Any = None
+        self._restarts = 0
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -115,7 +116,9 @@ class _Bar:
             self._progress.console.print(line, markup=False, highlight=False)
         if self._tail is None:
             self._tail = application().journal_tail(job.folder)
-        self._values |= {metric.name: metric.value for metric in self._tail.new_metrics()}
+        fresh = {metric.name: metric.value for metric in self._tail.new_metrics()}
+        self._values = fresh if self._tail.restarts != self._restarts else self._values | fresh
+        self._restarts = self._tail.restarts
         self._draw(job, status, read_progress(job, status))
 
     def _draw(self, job: Job, status: JobStatus, seen: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,15 +12,21 @@ import typer
 from qloom.api.jobs import Job
 from qloom.api.programs import Program
 from qloom.app import application
+from qloom.cli.environment import enter_environment
 from qloom.cli.live import follow
 from qloom.cli.outcome import Outcome, finish
 from qloom.cli.output import Json, emit, error_document, notes, table
+from qloom.cli.scripts import ScriptCall, is_script, read_inputs, start_script
 from qloom.errors import InvalidParameters, InvalidSetting, Misuse, QloomError
 from qloom.limits import Budget, Resources
 from qloom.programs.shipping import bundle_function, find_programs, load_program
 
 Target = Annotated[
-    str, typer.Argument(metavar="FILE[:NAME]", help="A Python file, and the program in it where there are several.")
+    str,
+    typer.Argument(
+        metavar="FILE[:NAME]",
+        help="A Python file, and the program in it where there are several; or a plain Braket script, or a folder with one.",
+    ),
 ]
 Parameter = Annotated[
     list[str] | None, typer.Option("-p", "--parameter", metavar="KEY=VALUE", help="An argument of the program.")
@@ -32,6 +39,7 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
+    context: typer.Context,
     target: Target,
     parameter: Parameter = None,
     device: Annotated[list[str] | None, typer.Option(help="Device that ctx.device is; NAME=DEVICE for one of several.")] = None,
@@ -44,7 +52,20 @@ def run(
     wall_time_s: Annotated[float | None, typer.Option(help="Seconds it may run.")] = None,
     processes: Annotated[int | None, typer.Option(help="Processes it may have at one time.")] = None,
     input_data: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=PATH", help="A file or folder copied in as an input channel.")
+        list[str] | None,
+        typer.Option(metavar="[NAME=]PATH", help="A file or folder copied in as an input channel; without a name, as `input`."),
+    ] = None,
+    entry: Annotated[
+        str | None, typer.Option(metavar="MODULE[:FUNCTION]", help="Run it as a plain Braket script, from this entry point.")
+    ] = None,
+    requirements: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A requirements.txt: the packages of the job's environment.")
+    ] = None,
+    python: Annotated[
+        str | None, typer.Option(help="The job's Python: a version as 3.12, or the path of an interpreter.")
+    ] = None,
+    environment: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The Python of a script by its environment's name, such as braket-sdk.")
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write an HTML report here when the job has ended.")] = None,
     dry_run: Annotated[
@@ -59,18 +80,43 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run a program as a job, show its progress, and print its result."""
+    python = _absolute(python)
     limits = _said(cpus=cpus, memory_mb=memory_mb, wall_time_s=wall_time_s, processes=processes)
     try:
-        program = _load(target)
         said = _said(
             executor=executor,
+            input_data=read_inputs(input_data) if input_data else None,
+            detach=detach or None,
+            sandbox=sandbox or None,
+            requirements=None if requirements is None else requirements.absolute(),
+        )
+        if is_script(target, entry):
+            call = ScriptCall(
+                target=target,
+                entry=entry,
+                hyperparameters=_pairs(parameter or [], "-p"),
+                devices=device or [],
+                limits=limits,
+                options=said,
+                python=python,
+                environment=environment,
+                meaningless={"--pipeline": pipeline, "--seed": seed, "--budget-usd": budget_usd},
+            )
+            started = start_script(call, dry_run=dry_run, as_json=as_json)
+            if started is not None:
+                _watch(started, detach=detach, as_json=as_json, report=report)
+            return
+        if environment is not None:
+            raise Misuse(f"--environment is for plain Braket scripts, and {target} is a program; give --python PATH")
+        limits |= _said(python=python)
+        file, name = _file_of(target)
+        enter_environment(file, name, requirements=requirements, python=python, arguments=context.find_root().obj)
+        program = _load(file, name)
+        said |= _said(
             pipeline=None if pipeline is None else tuple(part.strip() for part in pipeline.split(",") if part.strip()),
             seed=seed,
             budget=None if budget_usd is None else Budget(usd=budget_usd),
             resources=_merged(program.options.resources, limits) if limits else None,
-            input_data=_pairs(input_data, "--input-data") if input_data else None,
-            detach=detach or None,
-            sandbox=sandbox or None,
         )
         program = program.with_options(**said, **_device_options(program, device or []))
         arguments = program.parse_arguments(_pairs(parameter or [], "-p"))
@@ -104,16 +150,25 @@ def _watch(job: Job, *, detach: bool, as_json: bool, report: Path | None) -> Non
     finish(job, status, as_json=as_json, report=report)
 
 
-def _load(target: str) -> Program:
+def _file_of(target: str) -> tuple[Path, str | None]:
     text, _, name = target.partition(":")
     path = Path(text)
     if not path.is_file():
         raise Misuse(f"{text!r} is no file; give a Python file, as in `qloom run vqe.py`")
+    return path, name or None
+
+
+def _load(path: Path, name: str | None) -> Program:
     names = find_programs(path)
-    loaded = load_program(path, name or None, names)
+    loaded = load_program(path, name, names)
     if not isinstance(loaded, Program):
         raise Misuse(f"{name or path.name} is no program; put @qloom.program above the function")
     return loaded
+
+
+def _absolute(python: str | None) -> str | None:
+    """A path is meant from here, a version is not a path."""
+    return os.path.abspath(python) if python and os.sep in python else python  # noqa: PTH100  links are kept as they are
 
 
 def _device_options(program: Program, texts: list[str]) -> dict[str, Any]:
@@ -149,6 +204,7 @@ def _pairs(texts: list[str], option: str) -> dict[str, str]:
 def _dry_run(program: Program, arguments: dict[str, Any], *, as_json: bool) -> None:
     bundle = bundle_function(program.function, data_files=program.options.data_files)
     application().check_options(program.options)
+    environment = application().describe_environment(program, bundle)
     document = {
         "program": program.name,
         "parameters": arguments,
@@ -156,10 +212,12 @@ def _dry_run(program: Program, arguments: dict[str, Any], *, as_json: bool) -> N
         "files": {name: len(content) for name, content in sorted(bundle.files.items())},
         "digest": bundle.digest,
         "packages": list(bundle.third_party),
+        "environment": environment,
     }
     if as_json:
         emit(document)
         return
     table(f"{program.name} would ship", ["file", "bytes"], document["files"].items())  # type: ignore[attr-defined]
     print(f"packages it imports: {', '.join(bundle.third_party) or 'none'}")
+    print(f"environment: {environment['says']}")
     print(f"parameters: {arguments}")

@@ -36,11 +36,20 @@ class Selection:
     limit: int | None = None
 
     def summaries(self, found: Iterable[Job]) -> list[dict[str, Any]]:
-        """Return the summaries of the jobs that fit, in the order given."""
-        return list(islice(self._fitting(found), self.limit))
+        """Return the summaries of the jobs that fit, in the order given.
 
-    def _fitting(self, found: Iterable[Job]) -> Iterator[dict[str, Any]]:
+        Raises:
+            UnknownName: none of these jobs is of that program; the near names are given.
+        """
+        programs: set[str] = set()
+        fitting = list(islice(self._fitting(found, programs), self.limit))
+        if self.program is not None and programs and self.program not in programs and self.limit != 0:
+            raise UnknownName.among("program with a job here", self.program, programs)
+        return fitting
+
+    def _fitting(self, found: Iterable[Job], programs: set[str]) -> Iterator[dict[str, Any]]:
         for job in found:
+            programs.add(job.program)
             if self.program is not None and job.program != self.program:
                 continue  # before its state is looked at, which reads two more files
             summary = job.summary()

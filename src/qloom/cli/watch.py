@@ -176,11 +176,16 @@ class _Window:
         self._output = Lines(job)
         self._lines: deque[str] = deque(maxlen=SHOWN_LINES)
         self._tail = application().journal_tail(job.folder)
+        self._restarts = 0
         self._metrics: dict[str, deque[float]] = {}
 
     def look(self, status: JobStatus) -> View:
         self._lines.extend(self._output.new(status))
-        for metric in self._tail.new_metrics():
+        fresh = self._tail.new_metrics()
+        if self._tail.restarts != self._restarts:  # what an attempt forgot that began from scratch
+            self._restarts = self._tail.restarts
+            self._metrics.clear()
+        for metric in fresh:
             self._metrics.setdefault(metric.name, deque(maxlen=SPARK_WIDTH)).append(metric.value)
         return View(
             job_id=self._job.id,

@@ -1,7 +1,7 @@
 """What the parts promise each other: Protocols whose docstrings state the guarantees."""
 
 from qloom.contracts.device import Device, Prepared, TaskHandle
-from qloom.contracts.executor import Executor, ExecutorHandle, SandboxingExecutor
+from qloom.contracts.executor import Executor, ExecutorHandle, SandboxingExecutor, WarmingExecutor
 from qloom.contracts.recorder import Lane, Recorder
 from qloom.contracts.stage import Estimate, Expansion, More, Stage, StageContext
 from qloom.contracts.store import Store
@@ -21,4 +21,5 @@ __all__ = [
     "StageContext",
     "Store",
     "TaskHandle",
+    "WarmingExecutor",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from qloom.jobspecs import JobSpec, JobStatus
@@ -52,6 +53,15 @@ class Executor(Protocol):
         """Return where the job stands now. A job whose processes are gone is INTERRUPTED, whoever asks."""
         ...
 
+    def wait(self, folders: Sequence[Path], timeout_s: float) -> None:
+        """Return when one of these jobs may have ended, or after the time. Whether it has is what `watch` says.
+
+        Args:
+            folders: jobs that this executor was given.
+            timeout_s: the longest wait.
+        """
+        ...
+
     def cancel(self, folder: Path, *, timeout_s: float = 10.0) -> JobStatus:
         """End the job's whole process group: TERM, then KILL. Idempotent; returns the state it left the job in.
 
@@ -85,4 +95,13 @@ class SandboxingExecutor(Protocol):
         Raises:
             Rejected: no sandbox can be made, why, and how to mend it; nothing was submitted.
         """
+        ...
+
+
+@runtime_checkable
+class WarmingExecutor(Protocol):
+    """An executor that starts jobs faster once it is warm."""
+
+    def warm_up(self, job: JobSpec, *, wait_s: float = 10.0) -> bool:
+        """Get ready for many jobs that are like this one, within `wait_s`; False where they start as ever."""
         ...

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 class Store(Protocol):
     """Keeps jobs. What `create` returned survives a kill of the process; a job is there whole or not at all."""
 
-    def create(self, job: JobSpec, source: Mapping[str, bytes], inputs: Mapping[str, Path]) -> Path:
+    def create(self, job: JobSpec, source: Mapping[str, bytes], inputs: Mapping[str, Path], *, queued: bool = False) -> Path:
         """Write a new job's folder and return it.
 
         Args:
             job: the specification.
             source: path inside the bundle -> content.
             inputs: input channel -> file or folder to copy in.
+            queued: whether it begins as QUEUED, attempt 1, for a caller who submits it at once, instead of as CREATED.
 
         Raises:
             StorageFailed: the disk is full or read-only; nothing is left behind.

@@ -1,4 +1,4 @@
-"""What a submitter and the supervisor it starts agree on: variables, requests, and what is kept from the program."""
+"""What a submitter and the processes it starts agree on: variables, requests, messages, and what is kept from the program."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SUPERVISES = "QLOOM_SUPERVISES"
-"""Variable of a supervisor: the job's id. A signal is sent only to a process that carries it."""
+"""Variable of a supervisor: the job's id, or `MANY`. A signal is sent only to a process that carries it."""
+MANY = "many"
+"""What a fork server carries instead of an id."""
 LEASE = "QLOOM_LEASE"
 """Variable of a supervisor: the descriptor of the job's lease."""
 SUBMITTER = "QLOOM_SUBMITTER"
@@ -20,6 +22,12 @@ CANCEL = "cancel"
 """Name of the request, and of its file in the job's folder: end the job for good."""
 SUSPEND = "suspend"
 """The same: end its processes, so that it can be resumed."""
+
+CHANNEL = 3
+"""Descriptor of a fork server's socket (SOCK_SEQPACKET)."""
+READY = b"ready"
+"""The message of a fork server that takes attempts; any other says why it does not."""
+LARGEST_MESSAGE = 1 << 20
 
 _INTERNAL = (SUPERVISES, LEASE, SUBMITTER, "QLOOM_JOB_ID", "QLOOM_ATTEMPT")
 

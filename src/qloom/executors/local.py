@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -12,17 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qloom.errors import CorruptRecord, Rejected, StorageFailed, TimedOut, UnknownName, WrongState
-from qloom.executors.handover import CANCEL, LEASE, SUBMITTER, SUPERVISES, SUSPEND, without_internals
+from qloom.executors.handover import CANCEL, LEASE, MANY, SUBMITTER, SUPERVISES, SUSPEND, without_internals
+from qloom.executors.warm import ForkServers, server_command, supervising_python
 from qloom.jobspecs import JobState, JobStatus
 from qloom.kit import processes
 from qloom.kit.control_groups import ControlGroup
 from qloom.kit.files import read_json, write_atomically
 from qloom.kit.job_folder import JobFolder, Lease
 from qloom.kit.sandbox import sandbox_problem
-from qloom.kit.waiting import pauses, sleep_or_exit
+from qloom.kit.waiting import open_pid, pauses, sleep_or_exit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from qloom.jobspecs import JobSpec
 
@@ -44,14 +45,15 @@ class LocalHandle:
     id: str
 
 
-def supervisor_command(folder: Path, attempt: int) -> list[str]:
-    """Return the command line that starts the supervisor of one attempt.
+def supervisor_command(job: JobSpec, folder: Path, attempt: int) -> list[str]:
+    """Return the command line that starts the supervisor of one attempt: a program's own interpreter supervises it too.
 
     >>> from pathlib import Path
-    >>> supervisor_command(Path("/jobs/x"), 2)[1:]
+    >>> from qloom.jobspecs import JobSpec
+    >>> supervisor_command(JobSpec(job_id="x", program="p", entry_point="p:p", source_digest=""), Path("/jobs/x"), 2)[1:]
     ['-P', '-m', 'qloom.entry', 'supervise', '/jobs/x', '2']
     """
-    return [sys.executable, "-P", "-m", "qloom.entry", "supervise", str(folder), str(attempt)]
+    return [supervising_python(job), "-P", "-m", "qloom.entry", "supervise", str(folder), str(attempt)]
 
 
 def create(**options: object) -> LocalExecutor:
@@ -72,7 +74,8 @@ class LocalExecutor:
     """Runs attempts as child processes; fills `contracts.Executor`.
 
     Args:
-        supervisor_command: (folder, attempt) -> the command line that starts a supervisor.
+        supervisor_command: (job, folder, attempt) -> the command line that starts a supervisor.
+        server_command: job -> the command line of a fork server for jobs like it; None where every job starts by itself.
 
     >>> LocalExecutor().name
     'local'
@@ -80,13 +83,19 @@ class LocalExecutor:
 
     name = "local"
 
-    def __init__(self, supervisor_command: Callable[[Path, int], list[str]] = supervisor_command) -> None:
+    def __init__(
+        self,
+        supervisor_command: Callable[[JobSpec, Path, int], list[str]] = supervisor_command,
+        server_command: Callable[[JobSpec], list[str]] | None = server_command,
+    ) -> None:
         self._supervisor_command = supervisor_command
+        self._servers = None if server_command is None else ForkServers(server_command)
+        self._ends: dict[Path, int] = {}
 
     # ---- the contract ------------------------------------------------------------------------------------------------
 
     def submit(self, job: JobSpec, folder: Path, attempt: int) -> LocalHandle:
-        _reap()
+        processes.reap_adopted()
         place = JobFolder(folder)
         if known := self.find(folder, attempt):
             return known
@@ -98,23 +107,52 @@ class LocalExecutor:
                 raise WrongState(f"job {folder.name} is COMPLETED, by attempt {before.attempt}; its result is there")
             if attempt > 1:
                 _end_strays(place, before)
-            place.write_status(JobStatus(state=JobState.QUEUED, attempt=attempt), durable=False)
+                place.keep_status(before)
+            queued = JobStatus(state=JobState.QUEUED, attempt=attempt)
+            if before == queued:
+                before = JobStatus(state=JobState.CREATED)
+            else:
+                place.write_status(queued, durable=False)
             try:
-                pid = self._spawn(job, place, attempt, lease)
+                place.attempt(attempt).mkdir(parents=True, exist_ok=True)
+                pid = self._hand_over(job, place, attempt, lease) or self._spawn(job, place, attempt, lease)
             except (OSError, StorageFailed) as error:
                 place.write_status(before)
                 raise Rejected(f"job {folder.name}: its supervisor cannot start: {error}; nothing was submitted") from error
-        _SUPERVISORS.add(pid)
         return LocalHandle(str(pid))
 
+    def warm_up(self, job: JobSpec, *, wait_s: float = 10.0) -> bool:
+        """Start the fork server that jobs like this one use, and wait for it; False where they start without one."""
+        return self._servers is not None and self._servers.ready(job, start_now=True, wait_s=wait_s) is not None
+
+    def close(self) -> None:
+        """Let go of the fork servers; they end when their jobs have ended."""
+        if self._servers is not None:
+            self._servers.close()
+
+    def wait(self, folders: Sequence[Path], timeout_s: float) -> None:
+        poll, opened = select.poll(), []
+        for folder in folders:
+            end = self._ends.get(folder)
+            if end is None and (end := open_pid(JobFolder(folder).recorded_status().pid)) is not None:
+                opened.append(end)
+            if end is not None:
+                poll.register(end, select.POLLIN)
+        try:
+            poll.poll(timeout_s * 1000)
+        finally:
+            for end in opened:
+                os.close(end)
+        self._forget_ended()
+
     def watch(self, folder: Path) -> JobStatus:
-        _reap()
+        processes.reap_adopted()
         place = JobFolder(folder)
         status = place.recorded_status()
         if not status.state.alive:
             return status
-        status = place.status()
-        if status.state.ended:
+        status, found_dead = place.look()
+        if found_dead:
             _end_strays(place, status)
         return status
 
@@ -142,12 +180,44 @@ class LocalExecutor:
         if problem := sandbox_problem():
             raise Rejected(f"no sandbox on this machine, and without one the job is not run: {problem}")
 
+    def _hand_over(self, job: JobSpec, place: JobFolder, attempt: int, lease: Lease) -> int | None:
+        """Give the attempt to a fork server and return its process id; None where there is none that takes it."""
+        server = self._servers.ready(job) if self._servers is not None else None
+        if server is None:
+            return None
+        place.supervisor_log(attempt).touch()
+        self._forget_ended()
+        ends, told = os.pipe()
+        taken = False
+        try:
+            taken = server.hand_over(job, place.path, attempt, lease.descriptor, told)
+        finally:
+            os.close(told)
+            if not taken:
+                os.close(ends)
+        if not taken:
+            return None
+        self._ends[place.path] = ends
+        return server.pid
+
+    def _forget_ended(self) -> None:
+        """Close the pipes of attempts that have ended."""
+        if not self._ends:
+            return
+        poll = select.poll()
+        for end in self._ends.values():
+            poll.register(end, select.POLLIN)
+        ended = {end for end, _ in poll.poll(0)}
+        for folder, end in tuple(self._ends.items()):
+            if end in ended:
+                del self._ends[folder]
+                os.close(end)
+
     # ---- starting ----------------------------------------------------------------------------------------------------
 
     def _spawn(self, job: JobSpec, place: JobFolder, attempt: int, lease: Lease) -> int:
         """Start the supervisor in a session of its own, so that the terminal's signals do not reach it."""
-        place.attempt(attempt).mkdir(parents=True, exist_ok=True)
-        command = self._supervisor_command(place.path, attempt)
+        command = self._supervisor_command(job, place.path, attempt)
         environment = without_internals(os.environ) | {
             processes.MARKER: job.job_id,
             SUPERVISES: job.job_id,
@@ -157,7 +227,7 @@ class LocalExecutor:
             environment[SUBMITTER] = f"{os.getpid()}:{processes.start_time(os.getpid())}"
         log = os.open(place.supervisor_log(attempt), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         try:
-            return os.posix_spawnp(
+            pid = os.posix_spawnp(
                 command[0],
                 command,
                 environment,
@@ -169,13 +239,18 @@ class LocalExecutor:
                 ],
                 setsid=True,
                 setsigmask=(),
-                setsigdef=_DEFAULT_SIGNALS,
+                setsigdef=processes.DEFAULT_SIGNALS,
             )
         except OSError:
             place.supervisor_log(attempt).unlink(missing_ok=True)
             raise
         finally:
             os.close(log)
+        processes.adopt(pid)
+        self._forget_ended()
+        if (end := open_pid(pid)) is not None:
+            self._ends[place.path] = end
+        return pid
 
     def _once_started(self, place: JobFolder, attempt: int) -> JobStatus:
         """Return the status once the supervisor wrote its number, or when it is clear that it will not."""
@@ -224,37 +299,10 @@ class LocalExecutor:
         return status
 
 
-_DEFAULT_SIGNALS = (
-    signal.SIGINT,
-    signal.SIGTERM,
-    signal.SIGHUP,
-    signal.SIGUSR1,
-    signal.SIGCHLD,
-    signal.SIGPIPE,
-    signal.SIGXFSZ,
-)
-"""Signals that start out as they are made: a caller under nohup, or a shell's background job, ignores some."""
-
-
-_SUPERVISORS: set[int] = set()
-"""Children of this process, whichever executor started them, that nobody has collected yet."""
-
-
-def _reap() -> None:
-    """Collect supervisors that have ended, so that no zombie of ours stays."""
-    for pid in tuple(_SUPERVISORS):
-        try:
-            ended = os.waitpid(pid, os.WNOHANG)[0] == pid
-        except ChildProcessError:
-            ended = True  # somebody else collected it, or we are a fork of who started it
-        if ended:
-            _SUPERVISORS.discard(pid)
-
-
 def _signal_supervisor(place: JobFolder, status: JobStatus, number: int) -> bool:
     if status.pid is None or status.host != os.uname().nodename:
         return False
-    return processes.send_where(status.pid, f"{SUPERVISES}={place.path.name}", number)
+    return any(processes.send_where(status.pid, f"{SUPERVISES}={one}", number) for one in (place.path.name, MANY))
 
 
 def _end_strays(place: JobFolder, status: JobStatus) -> None:
@@ -266,6 +314,19 @@ def _end_strays(place: JobFolder, status: JobStatus) -> None:
         processes.end_tree(group.pids, grace_s=0)
         group.remove()
     processes.end_strays(job_id)
+    _end_server_group(_noted_processes(place, attempt))
+
+
+def _end_server_group(noted: dict[str, object]) -> None:
+    """End everything in the control group of a fork server that was killed: none of its jobs has a supervisor any more."""
+    server, pid = noted.get("fork_server"), noted.get("supervisor")
+    if not isinstance(server, dict) or not isinstance(pid, int) or not server.get("control_group"):
+        return
+    if processes.start_time(pid) == server.get("started"):
+        return
+    for group in ControlGroup.existing(f"server-{pid}", Path(str(server["control_group"]))):
+        processes.end_tree(group.pids, grace_s=0)
+        group.remove()
 
 
 def _noted_group(place: JobFolder, attempt: int) -> Path | None:

@@ -18,28 +18,31 @@ class Outcome(NamedTuple):
         error: the message.
         error_type: the exception's name.
         frames: the user's own frames, outermost first.
+        files: what a script that saved no result left in its place.
     """
 
     ended: str
     error: str = ""
     error_type: str = ""
     frames: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
 
 def read_outcome(document: Any) -> Outcome | None:
     """Return the outcome that a program's outcome.json holds; None where it is none: the program could write anything.
 
     >>> read_outcome({"ended": "returned"}), read_outcome(["x"])
-    (Outcome(ended='returned', error='', error_type='', frames=()), None)
+    (Outcome(ended='returned', error='', error_type='', frames=(), files=()), None)
     """
     if not isinstance(document, dict) or document.get("ended") not in ENDINGS:
         return None
-    frames = document.get("frames")
+    frames, files = document.get("frames"), document.get("files")
     return Outcome(
         ended=document["ended"],
         error=str(document.get("error") or ""),
         error_type=str(document.get("error_type") or ""),
         frames=tuple(map(str, frames)) if isinstance(frames, list) else (),
+        files=tuple(map(str, files)) if isinstance(files, list) else (),
     )
 
 
@@ -62,7 +65,7 @@ def judge(
     >>> judge(0, None, has_result=False, ended_by_us=None).error_type
     'NoResult'
     """
-    if outcome is not None and outcome.ended == "returned" and has_result:
+    if outcome is not None and outcome.ended == "returned" and (has_result or outcome.files):
         return JobStatus(state=JobState.COMPLETED)
     if ended_by_us is not None:
         return ended_by_us
@@ -73,6 +76,8 @@ def judge(
     if exit_code:
         return _exited(exit_code, last_error_line)
     what = "says that it returned, but left no results/results.json" if outcome else "exited 0 without a result"
+    if outcome is None and has_result:
+        what += " that is known to be whole (it left by os._exit or exec)"
     step = "return a value, or write results.json to the folder in AMZN_BRAKET_JOB_RESULTS_DIR"
     return failed(f"the program {what}; {step}", "NoResult")
 

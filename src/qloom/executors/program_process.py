@@ -32,8 +32,17 @@ def program_environment(job: JobSpec, folder: JobFolder, attempt: int, inherited
     Numerical libraries are told to use `resources.cpus` threads, and Python to show what is printed at once, unless the
     caller set their variables himself.
     """
-    defaults = {"PYTHONUNBUFFERED": "1"} | dict.fromkeys(_THREADS, str(job.resources.cpus))
+    defaults = {"PYTHONUNBUFFERED": "1"} | thread_settings(job.resources.cpus)
     return defaults | without_internals(inherited) | braket_environment(job, folder, attempt, inherited)
+
+
+def thread_settings(cpus: int) -> dict[str, str]:
+    """Return the variables that numerical libraries read for their number of threads.
+
+    >>> thread_settings(2)["OMP_NUM_THREADS"]
+    '2'
+    """
+    return dict.fromkeys(_THREADS, str(cpus))
 
 
 class Program:
@@ -48,6 +57,12 @@ class Program:
         self.pid = pid
         self.pipes = {out: "out", err: "err"}
 
+    def close(self) -> None:
+        """Close the pipes: nobody listens to it any more."""
+        for descriptor in tuple(self.pipes):
+            os.close(descriptor)
+            del self.pipes[descriptor]
+
 
 def start_program(
     command: Sequence[str] | Callable[[], int], environment: Mapping[str, str], where: Path, resources: Resources
@@ -60,12 +75,32 @@ def start_program(
     Raises:
         OSError: no process or pipe could be made.
     """
+    supervisor = os.getpid()
+
+    def become() -> int:
+        die_with_parent(supervisor)
+        apply_limits(resources)
+        os.chdir(where)
+        return run_here(command, environment) if callable(command) else _execute(command, environment)
+
+    return fork_program(become, str(command))
+
+
+def fork_program(become: Callable[[], int], name: str) -> Program:
+    """Fork a process in a session of its own, with its output in pipes, and return it.
+
+    Args:
+        become: what it does; its exit code is what this returns.
+        name: what it is, for the message when it cannot start.
+
+    Raises:
+        OSError: no process or pipe could be made.
+    """
     out_read, out_write = os.pipe()
     err_read, err_write = os.pipe()
-    supervisor = os.getpid()
     pid = os.fork()
     if pid == 0:
-        _become_program(command, environment, where, resources, (out_write, err_write), supervisor)
+        _become_program(become, name, (out_write, err_write))
     os.close(out_write)
     os.close(err_write)
     for descriptor in (out_read, err_read):
@@ -73,34 +108,27 @@ def start_program(
     return Program(pid, out_read, err_read)
 
 
-def _become_program(
-    command: Sequence[str] | Callable[[], int],
-    environment: Mapping[str, str],
-    where: Path,
-    resources: Resources,
-    pipes: tuple[int, int],
-    supervisor: int,
-) -> NoReturn:
+def _become_program(become: Callable[[], int], name: str, pipes: tuple[int, int]) -> NoReturn:
     """Turn this fresh fork of the supervisor into the program; never returns to the supervisor's code."""
     code = CANNOT_START
     try:
         signal.set_wakeup_fd(-1)  # the supervisor's pipe: a signal to us must not look like one to it
         os.setsid()
         _connect(pipes)
-        die_with_parent(supervisor)
-        apply_limits(resources)
         _prefer_for_out_of_memory()
-        os.chdir(where)
-        if callable(command):
-            code = _run_here(command, environment)
-        else:
-            for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these, and exec passes that on
-                signal.signal(number, signal.SIG_DFL)
-            os.execvpe(command[0], list(command), environment)  # noqa: S606  no shell is what is wanted
+        code = become()
     except OSError as error:
-        os.write(2, f"qloom cannot start {command}: {error}\n".encode())
+        os.write(2, f"qloom cannot start {name}: {error}\n".encode())
+    except BaseException:  # noqa: BLE001  it must not reach the supervisor's code, which this is a copy of
+        sys.excepthook(*sys.exc_info())
     finally:
         os._exit(code)
+
+
+def _execute(command: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these, and exec passes that on
+        signal.signal(number, signal.SIG_DFL)
+    os.execvpe(command[0], list(command), environment)  # noqa: S606  no shell is what is wanted
 
 
 def _connect(pipes: tuple[int, int]) -> None:
@@ -123,17 +151,40 @@ def _prefer_for_out_of_memory() -> None:
         os.close(descriptor)
 
 
-def _run_here(run: Callable[[], int], environment: Mapping[str, str]) -> int:
+def run_here(run: Callable[[], int], environment: Mapping[str, str]) -> int:
     """Run a program in this fork, without a second start of the interpreter."""
     close_all_but({0, 1, 2})  # above all the lease: held here, it would outlive the supervisor
-    os.environ.clear()
-    os.environ.update(environment)
+    become_an_interpreter()
+    set_environment(environment)
+    try:
+        return exit_code_of(run)
+    finally:
+        leave()
+
+
+def become_an_interpreter() -> None:
+    """Undo what a supervisor changed of what an interpreter starts with: signals, streams, numpy's random numbers."""
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True)
+    renew_random_state()
+
+
+def set_environment(environment: Mapping[str, str]) -> None:
+    """Have exactly these variables."""
+    for name in tuple(os.environ):
+        if name not in environment:
+            del os.environ[name]
+    for name, value in environment.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
+
+
+def exit_code_of(run: Callable[[], int]) -> int:
+    """Return the exit code of a program that is run here, whatever it raises."""
     try:
         return run()
     except SystemExit as leaving:
@@ -141,11 +192,15 @@ def _run_here(run: Callable[[], int], environment: Mapping[str, str]) -> int:
     except BaseException:  # noqa: BLE001  whatever it raises must not reach the supervisor's code, which this is a copy of
         sys.excepthook(*sys.exc_info())
         return 1
-    finally:
-        _leave()
 
 
-def _leave() -> None:
+def renew_random_state() -> None:
+    """Seed numpy's global generator afresh, as an interpreter's start does; Python's own does that after every fork."""
+    if (numpy_random := sys.modules.get("numpy.random")) is not None:
+        numpy_random.seed()
+
+
+def leave() -> None:
     """Do what an interpreter does before it ends and `os._exit` leaves out: wait for threads, run exit functions, flush."""
     if (threading := sys.modules.get("threading")) is not None:
         threading._shutdown()  # noqa: SLF001  there is no public name for it

@@ -173,6 +173,9 @@ class Journal:
         return None if known[:3] == engine[:3] else known
 
     def close(self) -> None:
+        if not self._ledger.refusal:
+            for lane in list(self._lanes.values()):
+                lane.tell_time()
         self._end(_CLOSED)
 
     def _end(self, refusal: str) -> None:

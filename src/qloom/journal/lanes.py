@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import qloom.journal.records as records
-from qloom.errors import Misuse, NoResult, Rejected
+from qloom.errors import Misuse, NoResult, Rejected, StorageFailed
 from qloom.journal.blobs import LARGE, read_blob
 from qloom.journal.failures import describe, restore
 from qloom.kit.values import dumps, loads
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Call = tuple[Any, ...]
+
+TELL_EVERY_S = 0.2
+"""How often a lane notes how long its answers took: a kill loses no more of that than so much."""
 
 _NOW: Call = ("now",)
 _pack_place = records.PLACE.pack
@@ -69,6 +74,8 @@ class LaneRecorder:
         self._failure: tuple[Call, list[Any], int] | None = None
         self._in_step = False
         self._announced = False
+        self._took_s = self._told_s = 0.0
+        self._tell_at = 0.0
         # One test on the hot path stands for all that is rare: what must be done, or refused, before the next call.
         self._gate: Callable[[], None] | None = self._begin
         self._append: Callable[[int, bytes], None] = self._append_first
@@ -93,13 +100,18 @@ class LaneRecorder:
             seed = question.seed
             if seed is None:
                 seed = self._seed()
+            begun = perf_counter()
             result = compute(seed)
+            ended = perf_counter()
             self._record(records.ANSWER, (seed, question, result.pack()))
         except Exception as error:
             self._note_failure(question, error)
             raise
         self._position += 1
         self.executed += 1
+        self._took_s += ended - begun
+        if ended >= self._tell_at:
+            self.tell_time(ended)
         return result
 
     def ask_billed(self, question: Question, device: Device, prepared: Prepared) -> Result:
@@ -109,14 +121,19 @@ class LaneRecorder:
         if found is not None and (result := self._replay(found, question)) is not None:
             return result
         self._announce()
+        begun = perf_counter()
         try:
             result, seed = self._buy(question, device, prepared)
+            ended = perf_counter()
             self._record(records.ANSWER, (seed, question, result.pack()), durable=True)
         except Exception as error:
             self._note_failure(question, error)
             raise
         self._position += 1
         self.executed += 1
+        self._took_s += ended - begun
+        if ended >= self._tell_at:
+            self.tell_time(ended)
         return result
 
     def step(self, name: str, arguments: bytes, compute: Callable[[], Any]) -> Any:
@@ -180,6 +197,16 @@ class LaneRecorder:
         self._position += 1
         self._failure = None
         self._gate = None
+
+    def tell_time(self, now: float = 0.0) -> None:
+        """Note how long the answers of this lane took, where that is not noted yet."""
+        self._tell_at = now + TELL_EVERY_S
+        if self._took_s > self._told_s:
+            told = self._took_s
+            # Nothing hangs on it: where the disk is full, the next answer that is no longer recorded says so.
+            with suppress(StorageFailed):
+                self._record(records.TOOK, (told,))
+                self._told_s = told
 
     def end(self) -> None:
         """Refuse every later call, with the ledger's reason."""
@@ -302,6 +329,7 @@ class LaneRecorder:
             writer.append(records.LANE, self._encode((self._number, self._name)))
             self._append = writer.append
             self._announced = True
+            self._tell_at = perf_counter() + TELL_EVERY_S
 
     def _append_first(self, kind: int, payload: bytes) -> None:
         """Add the lane's first record where that is no answer: a metric, a dropped history."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import qloom.journal.records as records
 from qloom.errors import CorruptRecord
 from qloom.journal.segments import FRAME_SIZE, HEADER_SIZE, raise_unreadable, read_segment
-from qloom.results import Engine
+from qloom.results import Engine, Result
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +35,9 @@ class JournalView:
         executed: quantum tasks whose answers are recorded, in all attempts since the last start from scratch.
         engines: what computed, each once, in order of first use.
         checkpoints: how many were saved.
+        quantum_s: seconds that computing the answers took, in all lanes together; of a lane that was killed, and of one that is
+            computing, the last 0.2 s may be missing.
+        stages: what each stage of the pipeline did for the answer recorded last; empty without a pipeline.
         attempts: numbers of the attempts that recorded something.
         problems: unfinished tails and damage, as sentences. A process that is writing leaves an unfinished tail for moments.
     """
@@ -43,6 +46,8 @@ class JournalView:
     executed: int = 0
     engines: list[Engine] = field(default_factory=list)
     checkpoints: int = 0
+    quantum_s: float = 0.0
+    stages: list[dict[str, Any]] = field(default_factory=list)
     attempts: list[int] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -69,6 +74,8 @@ def read_journal(checkpoint_dir: Path) -> JournalView:
         executed=view.executed,
         engines=list(dict.fromkeys(view.engines)),
         checkpoints=view.checkpoints,
+        quantum_s=sum(view.took.values()),
+        stages=view.stages(records.blob_folder(checkpoint_dir)),
         attempts=sorted({file.attempt for file in files}),
         problems=view.problems,
     )
@@ -82,20 +89,38 @@ class _Gathering:
         self.engines: list[Engine] = []
         self.executed = 0
         self.checkpoints = 0
+        self.took: dict[tuple[Path, int], float] = {}
         self.problems: list[str] = []
+        self._answer: tuple[int, bytes] | None = None
+
+    def stages(self, blobs: Path) -> list[dict[str, Any]]:
+        """Return what the stages of a pipeline did for the last answer."""
+        if self._answer is None:
+            return []
+        import qloom.journal.codec as codec  # loads msgspec
+        import qloom.journal.history as history
+
+        kind, payload = self._answer
+        try:
+            _, _, packed = codec.decode_answer(history.content_of(kind, payload, blobs, records.PLACE_SIZE))
+        except CorruptRecord as error:
+            self.problems.append(str(error))
+            return []
+        return list(Result.unpack(packed).stages)
 
     def read(self, file: SegmentFile, blobs: Path) -> None:
         lanes: dict[int, str] = {}
         try:
             for kind, payload, _ in read_segment(file.path, self.problems):
-                self._take(kind, payload, lanes, blobs)
+                self._take(kind, payload, lanes, file.path, blobs)
         except CorruptRecord as error:
             self.problems.append(str(error))
 
-    def _take(self, kind: int, payload: bytes, lanes: dict[int, str], blobs: Path) -> None:
+    def _take(self, kind: int, payload: bytes, lanes: dict[int, str], path: Path, blobs: Path) -> None:
         plain = kind & ~records.LARGE_FLAG
         if plain == records.ANSWER:
             self.executed += 1
+            self._answer = kind, payload
             return
         import qloom.journal.codec as codec  # loads msgspec
 
@@ -109,6 +134,8 @@ class _Gathering:
             self.checkpoints += 1
         elif plain == records.ENGINE:
             self.engines.append(Engine(*codec.decode(payload)[1]))
+        elif plain == records.TOOK:
+            self.took[path, records.PLACE.unpack_from(payload)[0]] = codec.decode(payload[records.PLACE_SIZE :])[0]
         elif plain == records.DROPPED:
             lane = lanes[records.PLACE.unpack_from(payload)[0]]
             first = codec.decode(payload[records.PLACE_SIZE :])[0]
@@ -124,11 +151,13 @@ class JournalTail:
 
     Attributes:
         executed: answers seen so far.
+        restarts: how many attempts forgot what was recorded before them: metrics of before the last one count no more.
         problems: damage, as sentences; a damaged file is not followed any further.
     """
 
     def __init__(self, checkpoint_dir: Path) -> None:
         self.executed = 0
+        self.restarts = 0
         self.problems: list[str] = []
         self._checkpoints = checkpoint_dir
         self._ends: dict[Path, int] = {}
@@ -137,6 +166,8 @@ class JournalTail:
 
     def new_metrics(self) -> list[Metric]:
         """Return the metrics recorded since the last call; a record that is only half there comes next time.
+
+        Where `restarts` has grown since, they are all there are.
 
         Raises:
             InvalidSetting: written by a newer qloom.
@@ -162,6 +193,10 @@ class JournalTail:
                 elif kind == records.LANE:
                     number, name = codec.decode(payload)
                     lanes[number] = name
+                elif kind == records.OPENED and records.Opened(*codec.decode(payload)).from_scratch:
+                    self.restarts += 1
+                    self.executed = 0
+                    found.clear()  # segments come by attempt
                 self._ends[path] = offset + FRAME_SIZE + len(payload)
         except CorruptRecord as error:
             self._damaged.add(path)

@@ -15,6 +15,7 @@
 | `CHECKPOINT` | - | positions of the lanes, data as JSON |
 | `ENGINE` | - | digest of a prepared structure, its engine |
 | `DROPPED` | lane, ordinal | metric number: what was recorded from here on is no longer part of the job |
+| `TOOK` | lane, ordinal | seconds that the lane's answers took to compute so far in this segment |
 
 What stands at a place starts with it, 8 bytes: number of the lane u32, ordinal u32. A kind with `LARGE` added has the digest
 of a blob as its content.
@@ -44,10 +45,11 @@ METRIC = 10
 CHECKPOINT = 11
 ENGINE = 12
 DROPPED = 13
+TOOK = 14
 
 CALLS = frozenset({ANSWER, INTENT, FAILED, STEP, NOW})
 """Kinds that a replay meets in place of a call."""
-KNOWN = frozenset(range(OPENED, DROPPED + 1))
+KNOWN = frozenset(range(OPENED, TOOK + 1))
 
 LARGE_FLAG = 0x80
 

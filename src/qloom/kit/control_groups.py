@@ -59,10 +59,10 @@ class ControlGroup:
         """The kernel's bound on tasks; not there where the group only lists and kills."""
         return self.path / "pids.max"
 
-    def bound(self, most_tasks: int) -> bool:
-        """Bound the group's tasks; False where the kernel cannot."""
+    def bound(self, most_tasks: int | None) -> bool:
+        """Bound the group's tasks, None for no bound; False where the kernel cannot."""
         try:
-            self.bound_file.write_text(str(most_tasks))
+            self.bound_file.write_text("max" if most_tasks is None else str(most_tasks))
         except OSError:
             return False
         return True
@@ -85,6 +85,10 @@ class ControlGroup:
         except OSError:
             return False
         return True
+
+    def leave(self) -> bool:
+        """Move this process back into the group above; False where that is not allowed."""
+        return ControlGroup(self.path.parent).add(os.getpid())
 
     def pids(self) -> set[int]:
         """Return the processes in the group."""

@@ -13,8 +13,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
+def write_atomically(path: Path, content: bytes, *, durable: bool = True, named: bool = True) -> None:
     """Replace a file's content in one step; with `durable`, it survives a power loss after return.
+
+    Args:
+        path: the file.
+        content: its new content.
+        durable: whether it is forced to the disk.
+        named: whether its name is too; otherwise, after a power loss, the old content may be there again.
 
     Raises:
         StorageFailed: the disk is full, read-only or gone; the old content is intact.
@@ -29,7 +35,7 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> Non
         finally:
             os.close(descriptor)
         os.replace(aside, path)  # noqa: PTH105  one system call, no Path needed
-        if durable:
+        if durable and named:
             sync_folder(path.parent)
     except OSError as error:
         aside.unlink(missing_ok=True)
@@ -52,9 +58,24 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_json(path: Path, document: Any, *, durable: bool = True) -> None:
-    """Replace a JSON file in one step."""
-    write_atomically(path, (json.dumps(document, indent=1) + "\n").encode(), durable=durable)
+def write_json(path: Path, document: Any, *, durable: bool = True, named: bool = True) -> None:
+    """Replace a JSON file in one step; see `write_atomically`."""
+    write_atomically(path, json_text(document).encode(), durable=durable, named=named)
+
+
+def json_text(document: Any) -> str:
+    """Return JSON for files: an object has a line for each of its names. Indenting all of it takes six times as long.
+
+    >>> print(json_text({"a": 1, "b": {"c": [2]}}), end="")
+    {
+     "a": 1,
+     "b": {"c": [2]}
+    }
+    """
+    if not isinstance(document, dict) or not all(isinstance(name, str) for name in document) or not document:
+        return json.dumps(document) + "\n"
+    rows = [f" {json.dumps(name)}: {json.dumps(value)}" for name, value in document.items()]
+    return "{\n" + ",\n".join(rows) + "\n}\n"
 
 
 def read_json(path: Path) -> Any:

@@ -5,12 +5,17 @@ jobs/<job_id>/
   job.json               the specification; written once
   hyperparameters.json   AMZN_BRAKET_HP_FILE: all values are strings
   source/                the shipped source
+  environment.lock       packages of the job's environment with versions and hashes, where one was built for it
   input/<channel>/       AMZN_BRAKET_INPUT_DIR
   checkpoints/           AMZN_BRAKET_CHECKPOINT_DIR; the journal is in checkpoints/journal/
   results/results.json   AMZN_BRAKET_JOB_RESULTS_DIR
+  results/figures/       pictures that the program saved for its report
   attempts/<n>/          output.log, outcome.json (how the program ended), progress.json; while it runs also `space`, room
                          on the disk for these last words
   attempts/<n>/work/     where the program starts: what it writes by relative names lands here
+  attempts/<n>/          of a script: earlier-results/ and earlier-checkpoints/, moved aside when this attempt began, and
+                         hyperparameters.json, those of the hybrid job that it ran last
+  attempts/<n>/          ended.json: the status in which an attempt ended that another one followed
   attempts/<n>/          supervisor.log, processes.json: the supervisor's own words, and what it runs
   status.json            where the job stands; replaced in one step
   cancel, suspend        somebody asks for that; holds the number of the attempt that is meant
@@ -39,6 +44,8 @@ LEASE_PATIENCE_S = 0.3
 
 SPACE_ASIDE_BYTES = 64 * 1024
 """Enough for an outcome and a status."""
+PLENTY_BYTES = 4 << 30
+"""A disk with so much free space is not about to be full: nothing is set aside yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +112,15 @@ class JobFolder:
         """Captured output of one attempt."""
         return self.attempt(attempt) / "output.log"
 
+    def ended_file(self, attempt: int) -> Path:
+        """The status in which one attempt ended, kept when the next one begins."""
+        return self.attempt(attempt) / "ended.json"
+
+    @property
+    def figures(self) -> Path:
+        """Pictures that the program saved for its report."""
+        return self.results / "figures"
+
     def outcome_file(self, attempt: int) -> Path:
         """How the program of one attempt ended, in its own words."""
         return self.attempt(attempt) / "outcome.json"
@@ -126,8 +142,14 @@ class JobFolder:
         return self.attempt(attempt) / "processes.json"
 
     def set_space_aside(self, attempt: int) -> None:
-        """Keep some space for saying how the attempt ended, should the disk be full by then; without it where there is none."""
+        """Keep some space for saying how the attempt ended, should the disk be full by then; without it where there is none.
+
+        Call it again and again while the attempt runs: as long as the disk has plenty, nothing is done.
+        """
         try:
+            disk = os.statvfs(self.path)
+            if disk.f_bavail * disk.f_frsize > PLENTY_BYTES:
+                return
             descriptor = os.open(self._space_file(attempt), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError:
             return
@@ -179,23 +201,58 @@ class JobFolder:
         """Replace the status in one step; with `durable`, it survives a power loss after return."""
         write_json(self.status_file, status.to_json(), durable=durable)
 
+    def keep_status(self, status: JobStatus) -> None:
+        """Keep how an attempt ended, before the next one replaces the status."""
+        if self.attempt(status.attempt).is_dir():
+            write_json(self.ended_file(status.attempt), status.to_json(), durable=False)
+
+    def ended_status(self, attempt: int) -> JobStatus | None:
+        """Return the status in which an earlier attempt ended; None where nobody kept it.
+
+        Raises:
+            CorruptRecord: it cannot be read.
+        """
+        try:
+            return JobStatus.from_json(read_json(self.ended_file(attempt)))
+        except FileNotFoundError:
+            return None
+        except (OSError, LookupError, TypeError, ValueError, AttributeError) as error:
+            raise _unreadable(self.ended_file(attempt), error) from error
+
     def status(self) -> JobStatus:
         """Return where the job stands now; a job whose processes are gone is INTERRUPTED, and that is written down.
 
         Whoever sees the lease dead enters the state: no daemon is needed.
         """
+        return self.look()[0]
+
+    def look(self) -> tuple[JobStatus, bool]:
+        """Return where a job stands now, and whether it was found dead by this look, so that processes of it may be left."""
         status = self.recorded_status()
         if not status.state.alive:
-            return status
+            return status, False
         lease = Lease.try_take(self)
         if lease is None:
-            return status
+            return status, False
         with lease:
             status = self.recorded_status()  # the supervisor may have ended the job before its lease was free
-            if status.state.alive:
-                status = _interrupted(status)
-                self._try_write(status)
-        return status
+            if not status.state.alive:
+                return status, False
+            status = self._completed(status) or _interrupted(status)
+            self._try_write(status)
+        return status, True
+
+    def _completed(self, status: JobStatus) -> JobStatus | None:
+        """Return the status of a job whose program has left its result and said so, though nobody lived to record it."""
+        try:
+            outcome = read_json(self.outcome_file(status.attempt))
+        except (OSError, CorruptRecord):
+            return None
+        if not isinstance(outcome, dict) or outcome.get("ended") != "returned" or not self.results_file.exists():
+            return None
+        from dataclasses import replace
+
+        return replace(status, state=JobState.COMPLETED, ended_at=self.outcome_file(status.attempt).stat().st_mtime)
 
     def _try_write(self, status: JobStatus) -> None:
         try:

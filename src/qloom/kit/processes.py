@@ -22,6 +22,18 @@ if TYPE_CHECKING:
 MARKER = "QLOOM_JOB_ID"
 """The variable that every process of a job inherits."""
 
+DEFAULT_SIGNALS = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGCHLD,
+    signal.SIGPIPE,
+    signal.SIGXFSZ,
+)
+"""Signals that a process we start finds as they are made: a caller under nohup, or a shell's background job, ignores some."""
+
+_ADOPTED: set[int] = set()
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _SET_PDEATHSIG = 1  # linux/prctl.h
 _SET_CHILD_SUBREAPER = 36
@@ -62,10 +74,78 @@ def descendants(pid: int) -> set[int]:
     found: set[int] = set()
     waiting = [pid]
     while waiting:
-        new = set(_children(waiting.pop())) - found
+        new = set(children(waiting.pop())) - found
         found |= new
         waiting += new
     return found
+
+
+def children(pid: int) -> list[int]:
+    """Return the children of a process, those included that wait to be reaped.
+
+    >>> os.getpid() in children(os.getppid())
+    True
+    """
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208  40 times a second
+    except OSError:
+        return []
+    if not threads or not os.access(f"/proc/{pid}/task/{threads[0]}/children", os.R_OK):
+        return _children_by_parent(pid)
+    return [int(child) for thread in threads for child in _read(f"/proc/{pid}/task/{thread}/children").split()]
+
+
+def marker(pid: int) -> str:
+    """Return the job that a process carries the marker of; empty where it carries none, or has ended.
+
+    >>> marker(os.getpid()) == os.environ.get(MARKER, "")
+    True
+    """
+    for row in _read(f"/proc/{pid}/environ").split(b"\0"):
+        name, _, value = row.partition(b"=")
+        if name == MARKER.encode():
+            return value.decode(errors="replace")
+    return ""
+
+
+class MarkerPlace:
+    """The memory of this process that /proc shows as its marker, so that a fork can carry another one.
+
+    `setenv` does not reach it, and what a fork forks in turn inherits it. The process has to be started with a marker of
+    the length of those to come. Source: proc(5), /proc/pid/environ.
+
+    Raises:
+        LookupError: this process was started without a marker.
+    """
+
+    def __init__(self) -> None:
+        import ctypes
+
+        getenv = ctypes.CDLL(None).getenv
+        getenv.restype = ctypes.c_void_p
+        self._address = getenv(MARKER.encode())
+        if self._address is None:
+            raise LookupError(f"this process was started without {MARKER}")
+        self._length = len(ctypes.string_at(self._address))
+        self._move = ctypes.memmove
+
+    def fits(self, job_id: str) -> bool:
+        """Whether a job's id has the length that there is room for."""
+        return len(job_id.encode()) == self._length
+
+    def clear(self) -> None:
+        """Carry no job's marker from now on."""
+        self.write("-" * self._length)
+
+    def write(self, job_id: str) -> None:
+        """Carry the marker of this job from now on.
+
+        Raises:
+            ValueError: it has another length.
+        """
+        if not self.fits(job_id):
+            raise ValueError(f"{MARKER} has room for {self._length} bytes, {job_id!r} has another length")
+        self._move(self._address, job_id.encode(), self._length)
 
 
 def marked(job_id: str) -> set[int]:
@@ -154,6 +234,28 @@ def die_with_parent(parent: int) -> None:
 def become_subreaper() -> None:
     """Make descendants that lose their parent children of this process. Source: prctl(2), PR_SET_CHILD_SUBREAPER."""
     _prctl(_SET_CHILD_SUBREAPER, 1)
+
+
+# ---- children that nobody waits for --------------------------------------------------------------------------------------
+
+
+def adopt(pid: int) -> None:
+    """Have `reap_adopted` collect this child once it has ended."""
+    _ADOPTED.add(pid)
+
+
+def reap_adopted() -> None:
+    """Collect the adopted children that have ended, so that no zombie of ours stays.
+
+    >>> reap_adopted()
+    """
+    for pid in tuple(_ADOPTED):
+        try:
+            ended = os.waitpid(pid, os.WNOHANG)[0] == pid
+        except ChildProcessError:
+            ended = True  # somebody else collected it, or we are a fork of who started it
+        if ended:
+            _ADOPTED.discard(pid)
 
 
 # ---- ending ------------------------------------------------------------------------------------------------------------
@@ -290,16 +392,6 @@ def _stat(pid: int) -> list[bytes]:
 def _session(pid: int) -> int:
     fields = _stat(pid)
     return int(fields[3]) if fields else 0
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        threads = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208  40 times a second
-    except OSError:
-        return []
-    if not threads or not os.access(f"/proc/{pid}/task/{threads[0]}/children", os.R_OK):
-        return _children_by_parent(pid)
-    return [int(child) for thread in threads for child in _read(f"/proc/{pid}/task/{thread}/children").split()]
 
 
 def _children_by_parent(pid: int) -> list[int]:

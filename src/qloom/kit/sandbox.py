@@ -62,19 +62,42 @@ def sandbox_command(
     return [word for row in rows for word in row]
 
 
-def python_paths(hidden: Iterable[Path]) -> list[Path]:
-    """Return what this interpreter loads from outside the system's folders: its environment, its path, qloom.
+def box_walls(jobs: Path, places: tuple[str, str], info: int, *, memory_mb: int | None, python: Iterable[Path]) -> list[str]:
+    """Return the command line that builds the same walls for many jobs and holds them (`kit/boxes.py`).
+
+    Args:
+        jobs: the folder of all jobs.
+        places: where it is inside, and an empty folder to mount at.
+        info: descriptor that bubblewrap says its processes to.
+        memory_mb: as for `sandbox_command`.
+        python: the same.
+
+    >>> box_walls(Path("/jobs"), ("/run/jobs", "/run/empty"), 5, memory_mb=None, python=[])[-2:]
+    ['--', 'cat']
+    """
+    rows = [_walls(memory_mb), ["--info-fd", str(info)]]
+    rows += [["--ro-bind", str(path), str(path)] for path in python]
+    rows += [["--bind", str(jobs), places[0]], ["--dir", places[1]], ["--tmpfs", str(jobs)]]
+    rows += [["--remount-ro", "/"], ["--", "cat"]]
+    return [word for row in rows for word in row]
+
+
+def python_paths(hidden: Iterable[Path], loads: Iterable[str] | None = None) -> list[Path]:
+    """Return what an interpreter loads from outside the system's folders: its environment, its path, qloom.
 
     Args:
         hidden: places that must not be seen; a path above one of them is left out, even when modules are found there.
+        loads: where the interpreter loads from; None for the one that runs this.
 
     >>> any(Path(__file__).is_relative_to(path) for path in python_paths([]))
     True
     """
-    named = {sys.prefix, sys.base_prefix, *sys.path, str(Path(__file__).parents[1])} - {""}
+    own = {sys.prefix, sys.base_prefix, *sys.path} if loads is None else set(loads)
+    named = {*own, str(Path(__file__).parents[1])} - {""}
     found = {Path(name).absolute() for name in named}
     found |= {path.resolve() for path in found}
-    found |= {Path(sys.executable).resolve().parents[1]}
+    if loads is None:
+        found |= {Path(sys.executable).resolve().parents[1]}
     kept = [Path(name) for name in _SYSTEM]
     known = len(kept)
     secret = {place for path in hidden for place in (path.absolute(), path.resolve())} | {Path("/")}

@@ -134,21 +134,34 @@ BRAKET_HEADER = {"name": "braket.jobs_data.persisted_job_data", "version": "1"}
 """Header of the form in which `braket.jobs.save_job_result` writes results.json
 (https://github.com/amazon-braket/amazon-braket-schemas-python, `persisted_job_data_v1`)."""
 
+PLAINTEXT = "plaintext"
+"""Its `dataFormat` that holds JSON; the other one holds pickles."""
+KIND_KEY = "qloomKind"
+"""Says that qloom wrote it, and whether the result was a `dict` or another `value`."""
+
 
 def result_document(value: Any) -> dict[str, Any]:
     """Return a program's result in Braket's persisted form; a value that is no dict goes under `result`, as there."""
     plain = to_plain(value)
     data = plain if isinstance(plain, dict) and MARKS.isdisjoint(plain) else {"result": plain}
     kind = "dict" if data is plain else "value"
-    return {"braketSchemaHeader": BRAKET_HEADER, "dataDictionary": data, "dataFormat": "plaintext", "qloomKind": kind}
+    return {"braketSchemaHeader": BRAKET_HEADER, "dataDictionary": data, "dataFormat": PLAINTEXT, KIND_KEY: kind}
 
 
 def plain_result(document: Mapping[str, Any]) -> Any:
-    """Return the result in a results.json as plain JSON: arrays stay as `to_plain` wrote them."""
+    """Return the result in a results.json as plain JSON: arrays stay as `to_plain` wrote them, a pickle is described.
+
+    >>> plain_result({"braketSchemaHeader": {}, "dataDictionary": {"x": "gASVCg=="}, "dataFormat": "pickled_v4"})
+    'pickled by the script (x, 8 bytes), and qloom opens no pickle; read it with braket.jobs.load_job_result in its environment'
+    """
     if not isinstance(document, dict) or "braketSchemaHeader" not in document:
-        return document
+        return to_plain(document)
     data = document["dataDictionary"]
-    return data["result"] if document.get("qloomKind") == "value" else data
+    if document.get("dataFormat") != PLAINTEXT:
+        return _pickled(document)
+    if KIND_KEY not in document:  # by Braket's SDK: what looks like one of our marks is none
+        return to_plain(data)
+    return data["result"] if document[KIND_KEY] == "value" else data
 
 
 def read_result(document: Mapping[str, Any]) -> Any:
@@ -158,11 +171,19 @@ def read_result(document: Mapping[str, Any]) -> Any:
         NoResult: pickled by Braket (`dataFormat: pickled_v4`), which qloom never opens.
     """
     if not isinstance(document, dict) or "braketSchemaHeader" not in document:
-        return from_plain(document)
-    if document.get("dataFormat") != "plaintext":
-        form = document.get("dataFormat")
-        raise NoResult(
-            f"results.json is in Braket's {form!r} form; pickles are not opened: save it as PersistedJobDataFormat.PLAINTEXT"
-        )
+        return document
+    if document.get("dataFormat") != PLAINTEXT:
+        raise NoResult(f"the result is {_pickled(document)}, or save it as PersistedJobDataFormat.PLAINTEXT")
+    if KIND_KEY not in document:
+        return document["dataDictionary"]
     data = from_plain(document["dataDictionary"])
-    return data["result"] if document.get("qloomKind") == "value" else data
+    return data["result"] if document[KIND_KEY] == "value" else data
+
+
+def _pickled(document: Mapping[str, Any]) -> str:
+    data = document["dataDictionary"]
+    size = sum(len(str(value)) for value in data.values())
+    return (
+        f"pickled by the script ({', '.join(data)}, {size} bytes), and qloom opens no pickle; "
+        "read it with braket.jobs.load_job_result in its environment"
+    )

@@ -40,7 +40,7 @@ def pauses(what: str, timeout_s: float | None, *, first_s: float = 0.002, longes
 
 def sleep_or_exit(pid: int | None, pause_s: float) -> None:
     """Sleep, but no longer than the process lives: returns at once when it is gone. No pid sleeps."""
-    descriptor = _open_pid(pid)
+    descriptor = open_pid(pid)
     if descriptor is None:
         time.sleep(pause_s)
         return
@@ -52,7 +52,12 @@ def sleep_or_exit(pid: int | None, pause_s: float) -> None:
         os.close(descriptor)
 
 
-def _open_pid(pid: int | None) -> int | None:
+def open_pid(pid: int | None) -> int | None:
+    """Return a descriptor that is readable once the process has ended; None where there is no such process.
+
+    >>> open_pid(None) is None
+    True
+    """
     if pid is None or not hasattr(os, "pidfd_open"):
         return None
     try:

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 LIMIT_MB = 50
 """A bundle's largest size. Larger inputs travel as input channels, once, and not with every job."""
 
-Parts = tuple[dict[str, bytes], str, str, tuple[str, ...], tuple[str, ...]]
-"""The fields of a `Bundle`: files, entry point, digest, third-party packages, notes."""
+Parts = tuple[dict[str, bytes], str, str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+"""The fields of a `Bundle`: files, entry point, digest, third-party packages, notes, optional packages."""
 
 
 def of_file(path: Path, program_name: str, data_files: Sequence[str]) -> Parts:
@@ -59,7 +59,7 @@ def of_function(function: Callable[..., Any], data_files: Sequence[str]) -> Part
     return _of_notebook(original, data_files)
 
 
-class _Collection:
+class Collection:
     """Files found so far, and what is still to be read."""
 
     def __init__(self, roots: tuple[Path, ...], only: str | None = None) -> None:
@@ -68,6 +68,7 @@ class _Collection:
         self.files: dict[str, bytes] = {}
         self.trees: dict[str, ast.Module] = {}
         self.third_party: set[str] = set()
+        self.needed: set[str] = set()
         self.notes: dict[str, None] = {}
         self.waiting: list[tuple[str, str]] = []
 
@@ -132,32 +133,33 @@ class _Collection:
                 self.notes[f"{where}: {top} is Python's own; the file of that name beside the program is not shipped"] = None
         elif top != OURS:
             self.third_party.add(top)
+            self.needed |= set() if found.guarded else {top}
             compiled = next((item for item in (compiled_module(root, top) for root in self.roots) if item), None)
             if compiled is not None and self.only is None:
                 self.notes[f"{where}: {compiled} is compiled and is not shipped; install it where the program runs"] = None
 
 
 def _of_place(path: Path, place: Place, program_name: str, data_files: Sequence[str]) -> Parts:
-    collection = _Collection(roots=(place.root,), only=place.only)
+    collection = Collection(roots=(place.root,), only=place.only)
     collection.add_module(place.module)
-    _refuse_script_imports(collection.trees[place.module], path, place)
+    refuse_script_imports(collection.trees[place.module], path, place)
     collection.read_all()
     collection.files.update(_data_files(path.parent, place.root, data_files))
-    return _bundle(collection, f"{place.module}:{program_name}")
+    return bundle_parts(collection, f"{place.module}:{program_name}")
 
 
 def _of_notebook(function: FunctionType, data_files: Sequence[str]) -> Parts:
     folder = Path.cwd()
     text = notebook_source(function)
     module = f"{function.__name__}_from_notebook"
-    collection = _Collection(roots=(folder, *_added_roots(function)))
+    collection = Collection(roots=(folder, *_added_roots(function)))
     content = text.encode()
     collection.files[f"{module}.py"] = content
     collection.trees[module] = parse(content, f"{module}.py")
     collection.waiting.append((module, f"{module}.py"))
     collection.read_all()
     collection.files.update(_data_files(folder, folder, data_files))
-    return _bundle(collection, f"{module}:{function.__name__}")
+    return bundle_parts(collection, f"{module}:{function.__name__}")
 
 
 def _added_roots(function: FunctionType) -> list[Path]:
@@ -180,7 +182,12 @@ def _is_installed(root: Path) -> bool:
     return inside or next(root.glob("*.dist-info"), None) is not None or next(root.glob("*.egg-info"), None) is not None
 
 
-def _bundle(collection: _Collection, entry_point: str) -> Parts:
+def bundle_parts(collection: Collection, entry_point: str) -> Parts:
+    """Return the fields of the bundle that a collection makes.
+
+    Raises:
+        InvalidProgram: it is too large.
+    """
     files = dict(sorted(collection.files.items()))
     size = sum(map(len, files.values()))
     if size > LIMIT_MB * 1_000_000:
@@ -189,7 +196,8 @@ def _bundle(collection: _Collection, entry_point: str) -> Parts:
             f"the program and its files have {size / 1e6:.1f} MB, the limit is {LIMIT_MB} MB; "
             f"the largest is {largest} with {len(files[largest]) / 1e6:.1f} MB; hand large inputs over as input_data"
         )
-    return (files, entry_point, _digest(files, entry_point), tuple(sorted(collection.third_party)), tuple(collection.notes))
+    packages, optional = sorted(collection.third_party), sorted(collection.third_party - collection.needed)
+    return (files, entry_point, _digest(files, entry_point), tuple(packages), tuple(collection.notes), tuple(optional))
 
 
 def _digest(files: dict[str, bytes], entry_point: str) -> str:
@@ -200,7 +208,7 @@ def _digest(files: dict[str, bytes], entry_point: str) -> str:
     return total.hexdigest()
 
 
-def _refuse_script_imports(tree: ast.Module, path: Path, place: Place) -> None:
+def refuse_script_imports(tree: ast.Module, path: Path, place: Place) -> None:
     """Refuse a file of a package that imports its neighbours as a script would: they are out of reach where it runs."""
     if path.parent == place.root or path.name == "__init__.py":
         return

@@ -104,7 +104,7 @@ class Context:
         attempt: int,
         parameters: Mapping[str, Any],
         inputs: Callable[[], dict[str, Path]],
-        progress_file: Path | None,
+        folder: JobFolder | None,
     ) -> None:
         self._recorder = recorder
         self._lanes = Lanes(recorder.lane)
@@ -112,7 +112,8 @@ class Context:
         self._streams = RandomStreams(seed)
         self._stepping: set[str] = set()  # lanes inside a step
         self._inputs = inputs
-        self._progress = ProgressFile(progress_file)
+        self._progress = ProgressFile(folder.progress_file(attempt) if folder else None)
+        self._figures = folder.figures if folder else None
         self.devices = Devices(devices, self._lane)
         self.parameters = dict(parameters)
         self.job_id = job_id
@@ -144,7 +145,7 @@ class Context:
             attempt=0,
             parameters=parameters or {},
             inputs=partial(_paths, inputs or {}),
-            progress_file=None,
+            folder=None,
         )
 
     @classmethod
@@ -174,7 +175,7 @@ class Context:
             attempt=attempt,
             parameters=job.parameters,
             inputs=partial(_channels, folder),
-            progress_file=folder.progress_file(attempt),
+            folder=folder,
         )
 
     # ---- the quantum side ----------------------------------------------------------------------------------------
@@ -226,6 +227,28 @@ class Context:
         number = value if type(value) is float else _real(name, value)
         self._lane().metric(name, number, step, time.time())
         self._progress.note_metric(name, number)
+
+    def save_figure(self, name: str, figure: Any) -> None:
+        """Keep a picture that the job's report shows; the one saved last under a name counts, so a loop may draw again and again.
+
+        A job keeps it in `results/figures/`. A plain call looks at it as a job does and keeps nothing. A resumed job draws it
+        anew. Reports and notebooks show it as a picture: no script in it runs, and it loads nothing.
+
+        Args:
+            name: 1 to 64 letters, digits, `_` or `-`.
+            figure: SVG text; bytes of a PNG or an SVG; the path of such a file; or anything with matplotlib's `savefig`.
+                2 MiB at most, and 32 names in a job.
+
+        Raises:
+            Misuse: a name or a figure that is none, or too large, or one too many.
+            StorageFailed: the disk is full, read-only or gone.
+
+        >>> ctx = Context.local(devices={})
+        >>> ctx.save_figure("dot", '<svg xmlns="http://www.w3.org/2000/svg"><circle cx="9" cy="9" r="9"/></svg>')
+        """
+        from qloom.programs.figures import save_figure  # here, as most programs draw nothing
+
+        save_figure(self._figures, name, figure)
 
     @property
     def logger(self) -> logging.Logger:

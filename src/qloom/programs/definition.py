@@ -32,6 +32,8 @@ class RunOptions:
         data_files: patterns of files beside the program that travel with it.
         detach: whether a job goes on when the terminal that started it closes.
         sandbox: whether a job's program sees only its own folder, without a network; it then never runs outside.
+        requirements: packages that a job needs, as PEP 508 texts, or the path of a requirements.txt relative to the program's
+            file; None leaves it to the header of that file.
 
     Raises:
         InvalidSetting: an option with a value it cannot have.
@@ -54,6 +56,7 @@ class RunOptions:
     data_files: tuple[str, ...] = ()
     detach: bool = False
     sandbox: bool = False
+    requirements: tuple[str, ...] | str | None = None
 
     def __post_init__(self) -> None:
         for name, read in _READERS.items():
@@ -276,6 +279,19 @@ def _flag(name: str, value: object) -> bool:
     return value
 
 
+def _requirements(name: str, value: object) -> tuple[str, ...] | str | None:
+    """Texts are read as requirements, and files opened, by who builds the environment: a job's process has no such file."""
+    if value is None:
+        return None
+    path = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if isinstance(path, str):
+        if not path.endswith(".txt"):
+            hint = "" if path is not value else f"; write [{value!r}]"
+            raise InvalidSetting(f"option {name} must be a list of requirements or the path of a .txt file, got {value!r}{hint}")
+        return path
+    return _texts(name, value)
+
+
 _READERS: dict[str, Callable[[str, object], object]] = {
     "device": _text,
     "devices": _mapping,
@@ -288,6 +304,7 @@ _READERS: dict[str, Callable[[str, object], object]] = {
     "data_files": _texts,
     "detach": _flag,
     "sandbox": _flag,
+    "requirements": _requirements,
 }
 
 __all__ = ["ProgramDefinition", "RunOptions", "inside_job"]

@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
 def programs_in(path: Path) -> list[str]:
     """Return the names of the functions in a file that are decorated as programs, in order."""
+    return list(marks_of(path))
+
+
+def marks_of(path: Path) -> dict[str, ast.expr]:
+    """Return the programs in a file, in order, each with the decorator that makes it one."""
     tree = parse(read_file(path), path)
     modules, names = _program_words(tree)
-    functions = [item for item in _top_statements(tree.body) if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)]
-    return list(
-        dict.fromkeys(item.name for item in functions if any(_is_mark(mark, modules, names) for mark in item.decorator_list))
-    )
+    functions = [item for item in top_statements(tree.body) if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return {item.name: mark for item in functions for mark in item.decorator_list if _is_mark(mark, modules, names)}
 
 
 def check_name(path: Path, name: str, known: Sequence[str]) -> None:
@@ -32,7 +35,7 @@ def check_name(path: Path, name: str, known: Sequence[str]) -> None:
     Raises:
         UnknownName: with the nearest names.
     """
-    names = set(_bound_names(parse(read_file(path), path).body))
+    names = set(bound_names(parse(read_file(path), path).body))
     if name not in names:
         raise UnknownName.among(f"program in {path.name}", name, known or names)
 
@@ -56,7 +59,7 @@ def _only(path: Path, names: Sequence[str]) -> str:
 def _program_words(tree: ast.Module) -> tuple[set[str], set[str]]:
     """What the file calls the package, and what it calls the decorator."""
     modules, names = set(), set()
-    for statement in _top_statements(tree.body):
+    for statement in top_statements(tree.body):
         if isinstance(statement, ast.Import):
             modules |= {alias.asname or alias.name for alias in statement.names if alias.name in (OURS, f"{OURS}.api")}
         elif isinstance(statement, ast.ImportFrom) and statement.module in (OURS, f"{OURS}.api"):
@@ -71,19 +74,20 @@ def _is_mark(mark: ast.expr, modules: set[str], names: set[str]) -> bool:
     return isinstance(target, ast.Attribute) and target.attr == "program" and ast.unparse(target.value) in modules
 
 
-def _top_statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+def top_statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
     """Statements of the module itself: those in `if`, `try` and `with` too, those in functions and classes not."""
     for statement in body:
         yield statement
         if isinstance(statement, ast.If | ast.Try | ast.With):
             for part in (statement.body, getattr(statement, "orelse", []), getattr(statement, "finalbody", [])):
-                yield from _top_statements(part)
+                yield from top_statements(part)
             for handler in getattr(statement, "handlers", []):
-                yield from _top_statements(handler.body)
+                yield from top_statements(handler.body)
 
 
-def _bound_names(body: Iterable[ast.stmt]) -> Iterator[str]:
-    for statement in _top_statements(body):
+def bound_names(body: Iterable[ast.stmt]) -> Iterator[str]:
+    """Yield the names that a module binds at its top level: functions, classes, imports, variables."""
+    for statement in top_statements(body):
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield statement.name
         elif isinstance(statement, ast.Import | ast.ImportFrom):

@@ -18,6 +18,7 @@ from qloom.kit.values import result_document
 from qloom.programs.context import LOGGER
 from qloom.programs.definition import ProgramDefinition
 from qloom.programs.failures import deciding_error, error_text, user_frames, user_traceback
+from qloom.programs.loaded import loaded_packages, platform_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,7 +58,7 @@ class Ending(NamedTuple):
 def run_program(folder: JobFolder, attempt: int, make_context: Callable[[], Context]) -> int:
     """Run a job's program and return the exit code of its process.
 
-    The result is in `results/results.json`, complete and durable, before `attempts/<n>/outcome.json` says how it ended.
+    The result is in `results/results.json`, complete and on the disk, before `attempts/<n>/outcome.json` says how it ended.
     KeyboardInterrupt goes through: what it means is for the supervisor to say.
 
     Args:
@@ -76,7 +77,7 @@ def run_program(folder: JobFolder, attempt: int, make_context: Callable[[], Cont
 
     with _surroundings(folder) as thread_errors:
         ending = _end(folder, keep, thread_errors)
-    document = ending._asdict() | _facts(made[0] if made else None, ending, thread_errors)
+    document = ending._asdict() | _facts(folder, made[0] if made else None, ending, thread_errors)
     try:
         try:
             _write(folder.outcome_file(attempt), document)
@@ -94,7 +95,7 @@ def _end(folder: JobFolder, make_context: Callable[[], Context], thread_errors: 
         value = _run(folder, make_context)
         if thread_errors:
             return _failure(*thread_errors[0], folder)
-        _write(folder.results_file, _document(value))
+        _write(folder.results_file, _document(value), named=False)  # the outcome, which is written next, is
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001  whatever the user's program raises is how the job ended, and is told
@@ -157,12 +158,12 @@ def _document(value: Any) -> dict[str, Any]:
         raise NoResult("result contains itself or is nested too deeply to be kept as JSON") from error
 
 
-def _write(path: Path, document: dict[str, Any]) -> None:
+def _write(path: Path, document: dict[str, Any], *, named: bool = True) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise_storage(error, path.parent)
-    write_json(path, document)
+    write_json(path, document, named=named)
 
 
 # ---- how it ended ----------------------------------------------------------------------------------------------------
@@ -183,13 +184,15 @@ def _failure(error: BaseException, thread: str, folder: JobFolder) -> Ending:
     return Ending("raised", error_text(error) + where, type(error).__name__, frames)
 
 
-def _facts(context: Context | None, ending: Ending, thread_errors: list[ThreadError]) -> dict[str, Any]:
+def _facts(folder: JobFolder, context: Context | None, ending: Ending, thread_errors: list[ThreadError]) -> dict[str, Any]:
     engine = context.engine if context else None
     told = thread_errors[1:] if "raised in thread" in ending.error else thread_errors
     return {
         "frames": list(ending.frames),
         "quantum_tasks": context.quantum_tasks if context else {"executed": 0, "replayed": 0},
         "engine": engine.name if engine else None,
+        "packages": loaded_packages(folder.source),
+        "platform": platform_name(),
         "problems": [
             *(context.problems if context else []),
             *(f"thread {item.thread!r} also failed: {error_text(item.error)}" for item in told),
@@ -222,7 +225,7 @@ def _surroundings(folder: JobFolder) -> Iterator[list[ThreadError]]:
     ours.addHandler(handler)
     ours.propagate = False
     program.setLevel(logging.INFO)
-    importlib.invalidate_caches()
+    sys.path_importer_cache.pop(str(folder.source), None)  # a look there, before the source was, is out of date
     try:
         yield errors
     finally:

@@ -22,6 +22,7 @@ class Bundle(NamedTuple):
         digest: equal for equal files and entry point, whatever their order and times (hex, 32 characters).
         third_party: top-level packages that it imports and that must be installed where it runs.
         notes: what a careful reader should know: imports that were not found, compiled modules left behind.
+        optional: those of `third_party` that it imports only in a `try` or an `if`, so that it may live without them.
     """
 
     files: dict[str, bytes]
@@ -29,6 +30,7 @@ class Bundle(NamedTuple):
     digest: str
     third_party: tuple[str, ...]
     notes: tuple[str, ...]
+    optional: tuple[str, ...] = ()
 
 
 def bundle_file(path: Path, program_name: str, data_files: Sequence[str] = ()) -> Bundle:
@@ -88,6 +90,26 @@ def find_programs(path: Path) -> list[str]:
     import qloom.programs.finding as finding
 
     return finding.programs_in(path)
+
+
+def declared_environment(path: Path, name: str | None = None) -> tuple[tuple[str, ...] | str | None, str | None]:
+    r"""Return the requirements and the Python that a program's decorator asks for, as far as they stand there literally.
+
+    Nothing is run: the file may import what only that environment has. None for what the decorator does not say.
+
+    Args:
+        path: the file.
+        name: which program; may be left out where the file has a single one.
+
+    >>> import tempfile, pathlib
+    >>> file = pathlib.Path(tempfile.mkdtemp()) / "scan.py"
+    >>> _ = file.write_text("import qloom as q\n@q.program(requirements=['six'])\ndef scan(ctx): ...\n")
+    >>> tuple(declared_environment(file))
+    (('six',), None)
+    """
+    import qloom.programs.declared as declared
+
+    return declared.declared(path, name)
 
 
 def load_program(path: Path, name: str | None = None, names: Sequence[str] | None = None) -> Any:

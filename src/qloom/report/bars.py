@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from qloom.report.markup import Html, element, join
-from qloom.report.svg import CHARACTER
+from qloom.report.svg import CHARACTER, card
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -64,8 +64,24 @@ def describe_counts(counts: Mapping[str, int]) -> str:
     return f"{said} The {len(drawn)} most frequent are drawn; the other {len(counts) - len(drawn):,} hold {left:,} shots."
 
 
-def bar_chart(name: str, counts: Mapping[str, int], *, width: int, css_class: str | None = None) -> Html:
+def bar_chart(
+    name: str,
+    counts: Mapping[str, int],
+    *,
+    width: int,
+    margin: int = 0,
+    css_class: str | None = None,
+    style: Html | None = None,
+) -> Html:
     """Return the most frequent keys as an `<svg>` element, a bar and its count for each.
+
+    Args:
+        name: what was counted.
+        counts: key -> how often.
+        width: of the drawing; it scales to the page.
+        margin: free space round it, as a picture that stands alone needs.
+        css_class: class of the element, besides `plot`.
+        style: the style sheet of a picture that stands alone, on a card of its own.
 
     >>> bar_chart("bell", {"00": 6, "11": 4}, width=380).count("<rect")
     2
@@ -73,13 +89,15 @@ def bar_chart(name: str, counts: Mapping[str, int], *, width: int, css_class: st
     drawn = largest(counts)
     left = 16 + CHARACTER * min(KEY_CHARACTERS + 1, max(len(key) for key, _ in drawn))
     room = width - left - 16 - CHARACTER * len(f"{max(count for _, count in drawn):,}")
+    height = ROW * len(drawn) + 4
     scale = room / max(1, *(count for _, count in drawn))
     bars = [_bar(key, count, left, row * ROW, count * scale) for row, (key, count) in enumerate(drawn)]
     return element(
         "svg",
         element("title", f"{name}: {describe_counts(counts)}" if name else describe_counts(counts)),
+        join([style, card(width, height, margin)]) if style else "",
         *bars,
-        viewBox=f"0 0 {width} {ROW * len(drawn) + 4}",
+        viewBox=f"{-margin} {-margin} {width + 2 * margin} {height + 2 * margin}",
         role="img",
         class_=f"plot {css_class}" if css_class else "plot",
         xmlns="http://www.w3.org/2000/svg",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qloom.report.html import NARROW, PLOTS, TONES, WIDE, cell, page, section, shortened
-from qloom.report.labels import brief, duration, label, moment
+from qloom.report.bars import bar_chart, describe_counts, histograms
+from qloom.report.html import HISTOGRAMS, NARROW, PLOTS, TONES, WIDE, cell, figures, page, section, shortened, timing_rows
+from qloom.report.labels import brief, label, moment
 from qloom.report.markup import Html, element
 from qloom.report.overlay import overlay_notes, overlay_plot
 from qloom.report.values import MetricSeries, is_number
@@ -32,12 +33,15 @@ def job_comparison(first: JobReport, second: JobReport) -> str:
     return page(
         f"{programs}: {first.job_id} and {second.job_id}",
         _header(programs, first, second),
-        _differences("Parameters", first.parameters, second.parameters, "The parameters are the same."),
+        _inputs(first, second),
         _plots(first, second),
+        _histograms(first, second),
         _results(first, second),
-        section("Timing", _table(_timings(first, second))),
+        figures(first.pictures, "Figures of A"),
+        figures(second.pictures, "Figures of B"),
+        section("Timing and cost", _table(_timings(first, second))),
         _differences("Run with", _run_with(first), _run_with(second), "They ran with the same settings."),
-        _differences("Environment", first.environment, second.environment, "The environments are the same."),
+        _differences("Environment", _environment(first), _environment(second), "The environments are the same."),
     )
 
 
@@ -100,29 +104,83 @@ def _differences(title: str, first: Mapping[str, Any], second: Mapping[str, Any]
     return section(title, _table((label(name), here, there) for name, here, there in rows), said)
 
 
+def _inputs(first: JobReport, second: JobReport) -> Html:
+    """All parameters, those that differ marked and first."""
+    rows = sorted(pairs(first.parameters, second.parameters), key=lambda row: row[1] == row[2])
+    if not rows:
+        return section("Parameters", element("p", "The programs take none.", class_="soft"))
+    different = sum(here != there for _, here, there in rows)
+    said = "The parameters are the same." if not different else f"{different:,} of {len(rows):,} differ."
+    marked = [(label(name), *(_marked(value, differs=here != there) for value in (here, there))) for name, here, there in rows]
+    return section("Parameters", _table(marked), element("p", said, class_="small soft"))
+
+
+def _marked(value: Any, *, differs: bool) -> Any:
+    shown = value if isinstance(value, Html) else cell(value)
+    return element("mark", shown) if differs else shown
+
+
+def _histograms(first: JobReport, second: JobReport) -> Html:
+    """The counts of both, side by side, on one scale of keys where both measured them."""
+    here, there = dict(histograms(first.result)), dict(histograms(second.result))
+    names = list(dict.fromkeys([*here, *there]))
+    drawn = [element("div", _counts("A", name, here), _counts("B", name, there), class_="plots") for name in names[:HISTOGRAMS]]
+    if not drawn:
+        return Html("")
+    rest = f"{len(names) - HISTOGRAMS:,} more are not drawn." if len(names) > HISTOGRAMS else ""
+    return section("Measured", *drawn, element("p", rest, class_="small soft") if rest else "")
+
+
+def _counts(side: str, name: str, found: Mapping[str, Mapping[str, int]]) -> Html:
+    if name not in found:
+        return element("figure", element("figcaption", f"{side} has none called {label(name)}."), class_="histogram")
+    words = f"{side}{f', {label(name)}' if name else ''}: {describe_counts(found[name])}"
+    chart = bar_chart(f"{side} {name}".strip(), found[name], width=NARROW[0])
+    return element("figure", chart, element("figcaption", words), class_="histogram")
+
+
+def _environment(document: JobReport) -> dict[str, Any]:
+    built = {name: value for name, value in document.built_from.items() if name != "packages"}
+    return {**document.environment, **document.packages, **built}
+
+
 def _plots(first: JobReport, second: JobReport) -> Html:
     found = both(first.metrics, second.metrics)
     if not found:
         return Html("")
-    figures = [_figure(here, there, large=place == 0) for place, (here, there) in enumerate(found[:PLOTS])]
+    drawn = [
+        _figure(here, there, _reference(first, second, here.name), large=place == 0)
+        for place, (here, there) in enumerate(found[:PLOTS])
+    ]
     rest = f"{len(found) - PLOTS:,} more metrics are not drawn." if len(found) > PLOTS else ""
     return element(
         "section",
         element("h2", "Convergence"),
-        element("div", *figures, class_="plots"),
+        element("div", *drawn, class_="plots"),
         element("p", rest, class_="small soft") if rest else "",
         class_="convergence",
     )
 
 
-def _figure(first: MetricSeries, second: MetricSeries, *, large: bool) -> Html:
+def _reference(first: JobReport, second: JobReport, metric: str) -> tuple[str, float] | None:
+    """The value that both are to reach; none where they are to reach different ones, of different problems."""
+    here, there = first.reference(metric), second.reference(metric)
+    if here and there and here[1] != there[1]:
+        return None
+    return here or there
+
+
+def _figure(first: MetricSeries, second: MetricSeries, reference: tuple[str, float] | None, *, large: bool) -> Html:
     sizes = [(WIDE, "wide"), (NARROW, "narrow")] if large else [(NARROW, None)]
-    drawings = [overlay_plot(first, second, width=width, height=height, css_class=name) for (width, height), name in sizes]
+    drawings = [
+        overlay_plot(first, second, width=width, height=height, reference=reference, css_class=name)
+        for (width, height), name in sizes
+    ]
     legend = [
         element("span", "── A", class_="legend"),
         f" {_last(first)}   ",
         element("span", "╌╌ B", class_="legend second"),
-        ". ".join([f" {_last(second)}", *overlay_notes(first, second, *sizes[0][0])]),
+        ". ".join([f" {_last(second)}", *overlay_notes(first, second, *sizes[0][0], reference)]),
     ]
     return element("figure", *drawings, element("figcaption", *legend), class_="whole" if large else None)
 
@@ -150,12 +208,7 @@ def _change(first: Any, second: Any) -> Any:
 
 
 def _timings(first: JobReport, second: JobReport) -> list[Row]:
-    return [
-        ("latest attempt ran", duration(first.seconds), duration(second.seconds)),
-        ("attempts", len(first.attempts), len(second.attempts)),
-        ("quantum tasks computed", f"{first.executed:,}", f"{second.executed:,}"),
-        ("... replayed from the journal", f"{first.replayed:,}", f"{second.replayed:,}"),
-    ]
+    return [("attempts", len(first.attempts), len(second.attempts)), *pairs(timing_rows(first), timing_rows(second))]
 
 
 def _run_with(document: JobReport) -> dict[str, str]:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qloom.report.bars import bar_chart, describe_counts, histograms, is_counts
 from qloom.report.labels import brief, duration, label, moment, number, split_unit
 from qloom.report.markup import Html, element, join
-from qloom.report.svg import line_plot, notes
+from qloom.report.pictures import as_image
+from qloom.report.svg import finite, line_plot, notes
 from qloom.report.values import is_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from qloom.report.values import JobReport, MetricSeries
+    from qloom.report.pictures import Pictures
+    from qloom.report.values import AttemptReport, JobReport, MetricSeries
 
 NARROW = (380, 280)
 WIDE = (920, 360)
@@ -25,9 +28,11 @@ PLOTS = 12
 HISTOGRAMS = 8
 """How many histograms of a result are drawn."""
 KEY_FIGURES = 4
+ATTEMPT = ("Attempt", "Ended", "Why", "Started", "Ran")
+"""What is said of each attempt: columns, which a narrow screen gets as lines."""
 LONG_TEXT = 20_000
 """Characters of one value or one log line that are shown."""
-POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """For the browser: load nothing, run nothing, whatever a job's name or log says."""
 TONES = {"COMPLETED": "good", "FAILED": "bad", "INTERRUPTED": "wait", "CANCELLING": "wait"}
 
@@ -50,11 +55,12 @@ def job_report(document: JobReport) -> str:
         _problems(document),
         _key_figures(document),
         _plots(document),
+        figures(document.pictures),
         _histograms(document),
         element(
             "div",
-            element("div", _result(document), _parameters(document), _timing(document)),
-            element("div", _run_with(document), _environment(document)),
+            element("div", _result(document), _parameters(document), _stages(document), _timing(document)),
+            element("div", _run_with(document), _environment(document), _packages(document)),
             class_="columns",
         ),
         _attempts(document),
@@ -78,9 +84,12 @@ def page(title: str, *children: Html) -> str:
     return "<!doctype html>\n" + element("html", element("head", head), body, lang="en") + "\n"
 
 
-def style() -> Html:
-    """Return the style sheet of reports and of their plots as a `<style>` element."""
-    return element("style", Html(Path(__file__).with_name("report.css").read_text(encoding="utf-8")))
+@cache
+def style(*, page: bool = True) -> Html:
+    """Return the style sheet of plots, and of the page round them, as a `<style>` element."""
+    here = Path(__file__)
+    sheets = [here.with_name(name).read_text(encoding="utf-8") for name in ("plot.css", *(["report.css"] if page else []))]
+    return element("style", Html("".join(sheets)))
 
 
 def _header(document: JobReport) -> Html:
@@ -170,10 +179,10 @@ def _figure(document: JobReport, series: MetricSeries, *, large: bool) -> Html:
 
 def _extremes(series: MetricSeries) -> str:
     """Return the lowest and highest value with their steps, a sentence for the caption."""
-    found = [(value, step) for value, step in zip(series.values, series.steps, strict=True) if is_number(value)]
-    if not found:
+    points = finite(series)
+    if not len(points):
         return ""
-    (low, low_step), (high, high_step) = min(found), max(found)
+    (low_step, low), (high_step, high) = points[points[:, 1].argmin()].tolist(), points[points[:, 1].argmax()].tolist()
     return f"Lowest {number(low)} at step {number(low_step)}, highest {number(high)} at step {number(high_step)}."
 
 
@@ -210,14 +219,42 @@ def _parameters(document: JobReport) -> Html:
     return section("Parameters", table((label(name), value) for name, value in document.parameters.items()))
 
 
-def _timing(document: JobReport) -> Html:
-    rows = {
-        "latest attempt ran": duration(document.seconds),
+def timing_rows(document: JobReport) -> dict[str, str]:
+    """Return where a job's time and money went, in words."""
+    took, budget = document.timings, document.budget_usd
+    return {
+        "waited for its first start": duration(took.queue_s),
+        "ran, all attempts": duration(took.running_s),
+        "... quantum": duration(took.quantum_s),
+        "... classical": duration(took.classical_s),
         "quantum tasks computed": f"{document.executed:,}",
         "... replayed from the journal": f"{document.replayed:,}",
-        "engine": document.engine or "–",
+        "cost": "–" if document.cost_usd is None else f"{document.cost_usd:.2f} USD" + (f" of {budget:g}" if budget else ""),
     }
-    return section("Timing", table(rows.items()))
+
+
+def _timing(document: JobReport) -> Html:
+    took = document.timings
+    said = [
+        "Quantum is the time from asking a device to its answer, a wait in the device's queue included. Classical is the rest.",
+        "Lanes asked at the same time: their quantum times add up to more than the running time."
+        if took.quantum_s and took.running_s is not None and took.quantum_s > took.running_s
+        else "",
+    ]
+    return section("Timing and cost", table(timing_rows(document).items()), element("p", " ".join(said), class_="small soft"))
+
+
+def _stages(document: JobReport) -> Html:
+    if not document.stages:
+        return Html("")
+    rows = ((f"{place}. {stage.get('name', 'stage')}", _stage(stage)) for place, stage in enumerate(document.stages, 1))
+    words = element("p", "What each stage of the pipeline did for the last answer.", class_="small soft")
+    return section("Stages", table(rows), words)
+
+
+def _stage(stage: Mapping[str, Any]) -> Html:
+    values = {name: value for name, value in stage.items() if name != "name"}
+    return table((label(str(name)), value) for name, value in values.items()) if values else Html("–")
 
 
 def _run_with(document: JobReport) -> Html:
@@ -225,18 +262,57 @@ def _run_with(document: JobReport) -> Html:
 
 
 def _environment(document: JobReport) -> Html:
-    return section("Environment", table(document.environment.items())) if document.environment else Html("")
+    built = document.built_from
+    rows = {**document.environment, **{label(str(name)): value for name, value in built.items() if name != "packages" and value}}
+    return section("Environment", table(rows.items())) if rows else Html("")
+
+
+def _packages(document: JobReport) -> Html:
+    """What the program had loaded; of a built environment also what was there besides."""
+    loaded, built = document.packages, document.built_from.get("packages") or {}
+    said = "What the program had loaded when it ended."
+    if not loaded:
+        waiting = document.state in ("CREATED", "QUEUED", "RUNNING")
+        said = "Recorded when the program ends." if waiting else "The program left no word of what it had loaded."
+    others = {name: version for name, version in built.items() if name not in loaded} if isinstance(built, dict) else {}
+    if not loaded and not others and not document.environment:
+        return Html("")
+    return section(
+        "Packages",
+        table(loaded.items()) if loaded else "",
+        element("p", said, class_="small soft"),
+        element("details", element("summary", f"{len(others):,} more in its environment"), table(others.items()))
+        if others
+        else "",
+    )
+
+
+def figures(pictures: Pictures, title: str = "Figures") -> Html:
+    """Return what a program drew, with what is left out; nothing where it drew nothing."""
+    if not pictures.shown and not pictures.left_out:
+        return Html("")
+    drawn = [
+        element("figure", as_image(picture), element("figcaption", picture.name.replace("_", " "))) for picture in pictures.shown
+    ]
+    notes_ = [element("p", words, class_="small soft") for words in pictures.left_out]
+    return element("section", element("h2", title), *drawn, *notes_, class_="pictures")
 
 
 def _attempts(document: JobReport) -> Html:
     if not document.attempts:
         return Html("")
     rows = [
-        element("tr", element("td", attempt.number), element("td", attempt.ended), element("td", shortened(attempt.error) or "–"))
+        element("tr", *(element("td", shown, data_name=name) for name, shown in zip(ATTEMPT, _attempt(attempt), strict=True)))
         for attempt in document.attempts
     ]
-    heads = element("tr", *(element("th", words, scope="col") for words in ("Attempt", "Ended", "Why")))
-    return section("Attempts", element("table", element("thead", heads), element("tbody", *rows)))
+    heads = element("tr", *(element("th", words, scope="col") for words in ATTEMPT))
+    return section("Attempts", element("table", element("thead", heads), element("tbody", *rows), class_="stacked"))
+
+
+def _attempt(attempt: AttemptReport) -> tuple[object, ...]:
+    ended = attempt.ended + (f" ({attempt.reason})" if attempt.reason else "")
+    why = shortened(attempt.error) or "–"
+    return attempt.number, ended, why, moment(attempt.started_at), duration(attempt.seconds)
 
 
 def _log(document: JobReport) -> Html:
@@ -254,7 +330,7 @@ def _log(document: JobReport) -> Html:
     )
 
 
-def section(title: str, *children: Html) -> Html:
+def section(title: str, *children: object) -> Html:
     """Return a card with a heading."""
     return element("section", element("h2", title), *children)
 

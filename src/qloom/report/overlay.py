@@ -5,14 +5,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qloom.report.markup import Html, element
-from qloom.report.svg import axes, axis_labels, describe, finite, grid, nothing, path, thin
+from qloom.report.svg import axes, axis_labels, describe, finite, grid, nothing, outside, path, reference_line, thin
 
 if TYPE_CHECKING:
+    from qloom.report.svg import Axis, FloatArray
     from qloom.report.values import MetricSeries
 
 
-def overlay_plot(first: MetricSeries, second: MetricSeries, *, width: int, height: int, css_class: str | None = None) -> Html:
+def overlay_plot(
+    first: MetricSeries,
+    second: MetricSeries,
+    *,
+    width: int,
+    height: int,
+    reference: tuple[str, float] | None = None,
+    css_class: str | None = None,
+) -> Html:
     """Return two series of one metric as an `<svg>` element: the first with a full line, the second with a broken one.
+
+    Args:
+        first, second: the values; those that are not finite are left out.
+        width, height: size of the drawing; it scales to the page.
+        reference: a word and a value to reach, drawn as a broken line across.
+        css_class: class of the element, besides `plot`.
 
     >>> from qloom.report.values import MetricSeries
     >>> series = MetricSeries("energy_hartree", (0.0, 1.0), (-1.0, -1.1))
@@ -20,7 +35,7 @@ def overlay_plot(first: MetricSeries, second: MetricSeries, *, width: int, heigh
     2
     """
     drawn = [finite(first), finite(second)]
-    x_axis, y_axis = axes(sorted(drawn[0] + drawn[1]), None, width, height)
+    x_axis, y_axis = _common_axes(drawn, reference, width, height)
     lines = [
         element("path", class_=f"line{second_line}", d=path(thin(points, x_axis), x_axis, y_axis))
         for points, second_line in zip(drawn, ("", " second"), strict=True)
@@ -30,7 +45,8 @@ def overlay_plot(first: MetricSeries, second: MetricSeries, *, width: int, heigh
         element("title", f"A: {describe(first)}; B: {describe(second)}"),
         grid(x_axis, y_axis, width, height),
         axis_labels(first.name, y_axis, width, height),
-        *(lines if any(drawn) else [nothing(width, height)]),
+        reference_line(reference, x_axis, y_axis) if reference else "",
+        *(lines if any(map(len, drawn)) else [nothing(width, height)]),
         viewBox=f"0 0 {width} {height}",
         role="img",
         class_=f"plot {css_class}" if css_class else "plot",
@@ -38,7 +54,9 @@ def overlay_plot(first: MetricSeries, second: MetricSeries, *, width: int, heigh
     )
 
 
-def overlay_notes(first: MetricSeries, second: MetricSeries, width: int, height: int) -> list[str]:
+def overlay_notes(
+    first: MetricSeries, second: MetricSeries, width: int, height: int, reference: tuple[str, float] | None = None
+) -> list[str]:
     """Return what a drawing of that size does not show, in sentences for its caption; empty where it shows all.
 
     >>> from qloom.report.values import MetricSeries
@@ -46,9 +64,16 @@ def overlay_notes(first: MetricSeries, second: MetricSeries, width: int, height:
     ['Values that are not finite are left out: 1 of A.']
     """
     sides = {"A": (first, finite(first)), "B": (second, finite(second))}
-    x_axis, _ = axes(sorted(sides["A"][1] + sides["B"][1]), None, width, height)
+    x_axis, y_axis = _common_axes([sides["A"][1], sides["B"][1]], reference, width, height)
     drawn = {word: (len(thin(points, x_axis)), len(points)) for word, (_, points) in sides.items()}
     thinned = [f"{few:,} of {all_:,} values of {word}" for word, (few, all_) in drawn.items() if few < all_]
     lost = [f"{gone:,} of {word}" for word, (series, points) in sides.items() if (gone := len(series.values) - len(points))]
     said = [f"Drawn are {' and '.join(thinned)}: the first, lowest, highest and last of each pixel column."] if thinned else []
-    return said + ([f"Values that are not finite are left out: {', '.join(lost)}."] if lost else [])
+    said += [f"Values that are not finite are left out: {', '.join(lost)}."] if lost else []
+    return said + outside(reference, y_axis)
+
+
+def _common_axes(drawn: list[FloatArray], reference: tuple[str, float] | None, width: int, height: int) -> tuple[Axis, Axis]:
+    import numpy as np
+
+    return axes(np.concatenate(drawn), reference, width, height)

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
+from qloom.report.bars import bar_chart, describe_counts, histograms
 from qloom.report.html import shortened, style
 from qloom.report.labels import brief, label
-from qloom.report.markup import Html, element, join
+from qloom.report.markup import Html, element
+from qloom.report.pictures import Picture, as_image
 from qloom.report.svg import line_plot
 from qloom.report.values import is_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from qloom.report.values import JobReport
+    from qloom.report.values import JobReport, MetricSeries
 
 SHOWN_METRICS = 6
-WIDTH, HEIGHT, MARGIN = 620, 280, 10
+SHOWN_PLOTS = 4
+"""How many metrics are drawn, the leading one large."""
+SHOWN_HISTOGRAMS = 2
+PICTURES, PICTURE_BYTES = 4, 1 << 20
+"""Of the pictures that the program drew: how many are shown, and how large they may be together."""
+LARGE, SMALL = (620, 280), (380, 220)
+MARGIN = 10
 
 
 def text_snapshot(document: JobReport, progress: Mapping[str, Any]) -> str:
@@ -37,10 +44,15 @@ def text_snapshot(document: JobReport, progress: Mapping[str, Any]) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def html_snapshot(document: JobReport, progress: Mapping[str, Any]) -> Html:
-    """Return the job as a `<div>`: state, a progress bar, the last value of each metric, the plot of the leading one.
+def html_snapshot(document: JobReport, progress: Mapping[str, Any], said: str = "") -> Html:
+    """Return the job as a `<div>`: state, a progress bar, last values and plots of its metrics, counts, figures, the way on.
 
-    The plot is a picture inside the text: its style sheet cannot change the page it stands in.
+    Every plot is a picture inside the text: its style sheet cannot change the page it stands in. It fits a narrow page.
+
+    Args:
+        document: the job.
+        progress: how far it says it is.
+        said: a sentence to stand below it.
 
     >>> from qloom.report import JobReport
     >>> "<progress" in html_snapshot(JobReport(job_id="01j", program="coin", state="RUNNING"), {"done": 3, "total": 10})
@@ -53,7 +65,12 @@ def html_snapshot(document: JobReport, progress: Mapping[str, Any]) -> Html:
         _bar(document, progress),
         element("p", shortened(document.error)) if document.error else "",
         element("table", *values) if values else "",
-        _plot(document),
+        *_plots(document),
+        *_histograms(document),
+        *(as_image(picture, width=SMALL[0]) for picture in document.pictures.shown),
+        _way_on(document),
+        element("p", shortened(said)) if said else "",
+        class_="qloom-job",
     )
 
 
@@ -99,14 +116,33 @@ def _last_values(document: JobReport) -> list[tuple[str, str]]:
     return [(series.name, brief(series.last)) for series in document.metrics[-SHOWN_METRICS:]]
 
 
-def _plot(document: JobReport) -> Html:
-    if not document.metrics:
-        return Html("")
-    # As in a report, what has a value to reach comes first.
-    series = min(document.metrics, key=lambda series: document.reference(series.name) is None)
-    # On a card of its own: a picture follows the system's light or dark setting, which may not be the notebook's.
-    card = element("rect", class_="card", x=-MARGIN, y=-MARGIN, width=WIDTH + 2 * MARGIN, height=HEIGHT + 2 * MARGIN, rx=8)
-    reference = document.reference(series.name)
-    picture = line_plot(series, reference=reference, width=WIDTH, height=HEIGHT, margin=MARGIN, extra=join([style(), card]))
-    source = "data:image/svg+xml;base64," + b64encode(picture.encode()).decode()
-    return element("img", src=source, alt=label(series.name), width=WIDTH, style="max-width:100%")
+def _plots(document: JobReport) -> list[Html]:
+    # As in a report, what has a value to reach comes first, and large.
+    order = sorted(document.metrics, key=lambda series: document.reference(series.name) is None)
+    return [_plot(document, series, LARGE if place == 0 else SMALL) for place, series in enumerate(order[:SHOWN_PLOTS])]
+
+
+def _plot(document: JobReport, series: MetricSeries, size: tuple[int, int]) -> Html:
+    reference, (width, height) = document.reference(series.name), size
+    drawing = line_plot(series, reference=reference, width=width, height=height, margin=MARGIN, style=style(page=False))
+    return _image(drawing, label(series.name), width)
+
+
+def _histograms(document: JobReport) -> list[Html]:
+    return [
+        _image(bar_chart(name, counts, width=SMALL[0], margin=MARGIN, style=style(page=False)), describe_counts(counts), SMALL[0])
+        for name, counts in histograms(document.result)[:SHOWN_HISTOGRAMS]
+    ]
+
+
+def _image(drawing: Html, words: str, width: int) -> Html:
+    return as_image(Picture(words, "image/svg+xml", drawing.encode()), width=width)
+
+
+def _way_on(document: JobReport) -> Html:
+    """The command line that ends a job or goes on with it: what a page without buttons needs."""
+    if document.state in ("QUEUED", "RUNNING"):
+        return element("p", "End it: ", element("code", f"qloom job cancel {document.job_id}"))
+    if document.state in ("INTERRUPTED", "FAILED"):
+        return element("p", "Go on: ", element("code", f"qloom job resume {document.job_id}"))
+    return Html("")

@@ -10,9 +10,14 @@ from qloom.report.labels import MINUS, brief, label, number, power_of_ten, steps
 from qloom.report.markup import Html, element, join
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
 
     from qloom.report.values import MetricSeries
+
+    FloatArray = npt.NDArray[np.float64]
 
 DECADES_FOR_LOG = 2.0
 """Positive values that span more powers of ten than this are drawn on a logarithmic axis."""
@@ -20,8 +25,6 @@ TOOLTIPS = 120
 """Up to this many points, each tells its value under the pointer."""
 DOTS = 60
 """Up to this many points, each is seen."""
-TINY = 1e-290
-"""Below this a number is drawn as zero: powers of ten of it are no longer numbers."""
 TINY, HUGE = 1e-290, 1e300
 """Between them differences and powers of ten can be worked out: less is drawn as none, more as infinite."""
 TOP, BOTTOM, RIGHT = 36, 38, 14
@@ -29,6 +32,7 @@ CHARACTER = 7.2
 """Width of a digit, about, in the plot's units."""
 
 Points = list[tuple[float, float]]
+"""(step, value) of what is drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,17 @@ class Axis:
         )
         return self.start + (at - low) / (high - low) * (self.stop - self.start)
 
+    def places(self, values: Iterable[float]) -> list[float]:
+        """Return where several values stand.
+
+        >>> Axis(0.0, 10.0, 100.0, 200.0).places([0.0, 5.0])
+        [100.0, 150.0]
+        """
+        if self.logarithmic:
+            return [self.place(value) for value in values]
+        low, start, scale = self.low, self.start, (self.stop - self.start) / (self.high - self.low)
+        return [start + (value - low) * scale for value in values]
+
     def ticks(self, count: int) -> list[tuple[float, str]]:
         """Return about that many values with their labels."""
         return decades(self.low, self.high, count) if self.logarithmic else nice_ticks(self.low, self.high, count)
@@ -65,7 +80,7 @@ def line_plot(
     height: int = 340,
     margin: int = 0,
     css_class: str | None = None,
-    extra: Html | None = None,
+    style: Html | None = None,
 ) -> Html:
     """Return one metric over its steps as an `<svg>` element.
 
@@ -75,7 +90,7 @@ def line_plot(
         width, height: size of the drawing; it scales to the page.
         margin: free space round it, as a picture that stands alone needs.
         css_class: class of the element, besides `plot`.
-        extra: markup to stand first inside, such as a style sheet.
+        style: the style sheet of a picture that stands alone, on a card of its own.
 
     Returns:
         The element. Where there are more points than pixels, the lowest and the highest of each pixel column are drawn.
@@ -90,15 +105,15 @@ def line_plot(
     body = [
         grid(x_axis, y_axis, width, height),
         axis_labels(series.name, y_axis, width, height),
-        _reference(reference, x_axis, y_axis) if reference and y_axis.low <= reference[1] <= y_axis.high else "",
+        reference_line(reference, x_axis, y_axis) if reference else "",
         element("path", class_="line" if len(points) <= width else "line dense", d=path(drawn, x_axis, y_axis)),
-        _tooltips(points, x_axis, y_axis) if len(points) <= TOOLTIPS else "",
-        _last(points, x_axis, y_axis) if points else nothing(width, height),
+        _tooltips(drawn, x_axis, y_axis) if len(points) <= TOOLTIPS else "",
+        _last(drawn, x_axis, y_axis) if drawn else nothing(width, height),
     ]
     return element(
         "svg",
         element("title", describe(series)),
-        extra or "",
+        join([style, card(width, height, margin)]) if style else "",
         *body,
         viewBox=f"{-margin} {-margin} {width + 2 * margin} {height + 2 * margin}",
         role="img",
@@ -115,19 +130,20 @@ def describe(series: MetricSeries) -> str:
     'energy (hartree): 2 values from step 0 to 1, first −1, last −1.1, lowest −1.1, highest −1'
     """
     points = finite(series)
-    if not points:
+    if not len(points):
         return f"{label(series.name)}: no finite values"
-    steps, values = zip(*points, strict=True)
+    values = points[:, 1]
     return (
-        f"{label(series.name)}: {len(points)} values from step {number(min(steps))} to {number(max(steps))}, "
-        f"first {number(values[0])}, last {number(values[-1])}, lowest {number(min(values))}, highest {number(max(values))}"
+        f"{label(series.name)}: {len(points)} values from step {number(points[0, 0])} to {number(points[-1, 0])}, "
+        f"first {number(values[0])}, last {number(values[-1])}, lowest {number(values.min())}, highest {number(values.max())}"
     )
 
 
-def finite(series: MetricSeries) -> Points:
-    """Return (step, value) of the finite values, by step."""
-    pairs = zip(series.steps, series.values, strict=True)
-    return sorted((pair for pair in pairs if abs(pair[0]) <= HUGE and abs(pair[1]) <= HUGE), key=lambda pair: pair[0])
+def finite(series: MetricSeries) -> FloatArray:
+    """Return step and value of the values that can be drawn, shape (values, 2), by step."""
+    points = series.points
+    size = abs(points)
+    return points[(size[:, 0] <= HUGE) & (size[:, 1] <= HUGE)]  # NaN compares as false
 
 
 def notes(series: MetricSeries, reference: tuple[str, float] | None, width: int = 760, height: int = 340) -> list[str]:
@@ -148,31 +164,40 @@ def notes(series: MetricSeries, reference: tuple[str, float] | None, width: int 
         said.append(
             f"{lost:,} value{'s that are' if lost > 1 else ' that is'} not finite {'are' if lost > 1 else 'is'} left out."
         )
-    if reference and not y_axis.low <= reference[1] <= y_axis.high:
-        said.append(f"The {reference[0]} value, {number(reference[1])}, lies outside the plot.")
-    return said
+    return said + outside(reference, y_axis)
 
 
-def thin(points: Points, x_axis: Axis) -> Points:
+def outside(reference: tuple[str, float] | None, y_axis: Axis) -> list[str]:
+    """Return the sentence for a value to reach that a plot does not show; empty where it does.
+
+    >>> outside(("exact", 5.0), Axis(0, 1, 0, 100))
+    ['The exact value, 5, lies outside the plot.']
+    """
+    if reference is None or y_axis.low <= reference[1] <= y_axis.high:
+        return []
+    return [f"The {reference[0]} value, {number(reference[1])}, lies outside the plot."]
+
+
+def thin(points: FloatArray, x_axis: Axis) -> Points:
     """Return at most four points of each pixel column: the first, the lowest, the highest and the last, in their order.
 
+    Args:
+        points: shape (points, 2), by step.
+        x_axis: where they are drawn; it is straight.
+
+    >>> import numpy as np
     >>> axis = Axis(0, 9, 0, 2)
-    >>> thin([(float(step), float(step % 4)) for step in range(10)], axis)[:4]
+    >>> thin(np.array([(float(step), float(step % 4)) for step in range(10)]), axis)[:4]
     [(0.0, 0.0), (3.0, 3.0), (4.0, 0.0), (5.0, 1.0)]
     """
-    if len(points) <= 2 * (x_axis.stop - x_axis.start):
-        return points
-    found: list[tuple[float, float]] = []
-    for column in _by_column(points, x_axis):
-        keep = {column[0], min(column, key=_value), max(column, key=_value), column[-1]}
-        found += sorted(keep, key=column.index)
-    return found
+    if len(points) > 2 * (x_axis.stop - x_axis.start):
+        points = points[_ends_and_extremes(points, x_axis)]
+    return list(zip(points[:, 0].tolist(), points[:, 1].tolist(), strict=True))
 
 
-def axes(points: Points, reference: tuple[str, float] | None, width: int, height: int) -> tuple[Axis, Axis]:
-    """Return the axes that hold all points, and the reference where it does not dwarf them."""
-    steps, values = [step for step, _ in points] or [0.0], [value for _, value in points] or [0.0]
-    low, high = min(values), max(values)
+def axes(points: FloatArray, reference: tuple[str, float] | None, width: int, height: int) -> tuple[Axis, Axis]:
+    """Return the axes that hold all points (shape (points, 2), in any order), and the reference where it does not dwarf them."""
+    (first, low), (last, high) = (points.min(axis=0).tolist(), points.max(axis=0).tolist()) if len(points) else ((0, 0), (0, 0))
     logarithmic = low > TINY and reference is None and math.log10(high / low) > DECADES_FOR_LOG
     if logarithmic:
         low, high = 10 ** math.floor(math.log10(low)), 10 ** math.ceil(math.log10(high))
@@ -180,7 +205,6 @@ def axes(points: Points, reference: tuple[str, float] | None, width: int, height
         low, high = _padded(*_with_reference(low, high, reference), reference)
     y_axis = Axis(low, high, height - BOTTOM, TOP, logarithmic=logarithmic)
     left = 16 + CHARACTER * max(len(text) for _, text in y_axis.ticks(5))
-    first, last = min(steps), max(steps)
     return Axis(first, last if last > first else first + max(1.0, 1e-9 * abs(first)), left, width - RIGHT), y_axis
 
 
@@ -217,7 +241,11 @@ def path(points: Points, x_axis: Axis, y_axis: Axis) -> str:
     >>> path([(0.0, 0.0), (1.0, 1.0)], Axis(0, 1, 0, 10), Axis(0, 1, 10, 0))
     'M0.0 10.0L10.0 0.0'
     """
-    return "M" + "L".join(f"{x_axis.place(x):.1f} {y_axis.place(y):.1f}" for x, y in points) if points else ""
+    if not points:
+        return ""
+    steps, values = zip(*points, strict=True)
+    places = zip(x_axis.places(steps), y_axis.places(values), strict=True)
+    return "M" + "L".join([f"{x:.1f} {y:.1f}" for x, y in places])
 
 
 def grid(x_axis: Axis, y_axis: Axis, width: int, height: int) -> Html:
@@ -253,30 +281,47 @@ def axis_labels(name: str, y_axis: Axis, width: int, height: int) -> Html:
     )
 
 
+def card(width: int, height: int, margin: int) -> Html:
+    """Return what a lone picture stands on: it follows the system's light or dark setting, which may not be its page's."""
+    return element("rect", class_="card", x=-margin, y=-margin, width=width + 2 * margin, height=height + 2 * margin, rx=8)
+
+
 def nothing(width: int, height: int) -> Html:
     """Return the words that stand where nothing can be drawn."""
     return element("text", "no finite values", class_="tick", x=width / 2, y=height / 2, text_anchor="middle")
 
 
+def reference_line(reference: tuple[str, float], x_axis: Axis, y_axis: Axis) -> Html:
+    """Return a broken line at the value to reach, with its word; nothing where it lies outside."""
+    word, value = reference
+    if outside(reference, y_axis):
+        return Html("")
+    y = y_axis.place(value)
+    # On the side where the data are not, as _padded has left room there.
+    beside = y + 18 if y > (y_axis.start + y_axis.stop) / 2 else y - 8
+    return join(
+        [
+            element("line", class_="reference", x1=f"{x_axis.start:.1f}", x2=f"{x_axis.stop:.1f}", y1=f"{y:.1f}", y2=f"{y:.1f}"),
+            element("text", f"{word} {number(value)}", class_="reference-label", x=f"{x_axis.start + 8:.1f}", y=f"{beside:.1f}"),
+        ]
+    )
+
+
 # ---- inside ----------------------------------------------------------------------------------------------------------
 
 
-def _value(point: tuple[float, float]) -> float:
-    return point[1]
+def _ends_and_extremes(points: FloatArray, x_axis: Axis) -> npt.NDArray[np.int64]:
+    """Return the places of the first, lowest, highest and last point of each pixel column, ascending, each once."""
+    import numpy as np
 
-
-def _by_column(points: Points, x_axis: Axis) -> Iterator[Points]:
-    column: Points = []
-    at = None
-    for point in points:
-        place = math.floor(x_axis.place(point[0]))
-        if place != at and column:
-            yield column
-            column = []
-        at = place
-        column.append(point)
-    if column:
-        yield column
+    steps, values = points[:, 0], points[:, 1]
+    columns = np.floor((steps - x_axis.low) * ((x_axis.stop - x_axis.start) / (x_axis.high - x_axis.low)) + x_axis.start)
+    firsts = np.concatenate([[0], np.flatnonzero(np.diff(columns)) + 1])
+    lasts = np.concatenate([firsts[1:], [len(points)]]) - 1
+    own = np.repeat(np.arange(len(firsts)), lasts - firsts + 1)
+    order = np.lexsort((values, own))  # inside each column from the lowest to the highest
+    places: npt.NDArray[np.int64] = np.unique(np.concatenate([firsts, lasts, order[firsts], order[lasts]]))
+    return places
 
 
 def _with_reference(low: float, high: float, reference: tuple[str, float] | None) -> tuple[float, float]:
@@ -296,19 +341,6 @@ def _padded(low: float, high: float, reference: tuple[str, float] | None) -> tup
     if reference and low <= reference[1] <= high:  # room for its label
         below, above = (0.14, above) if reference[1] < (low + high) / 2 else (below, 0.14)
     return low - below * span, high + above * span
-
-
-def _reference(reference: tuple[str, float], x_axis: Axis, y_axis: Axis) -> Html:
-    word, value = reference
-    y = y_axis.place(value)
-    # On the side where the data are not, as _padded has left room there.
-    beside = y + 18 if y > (y_axis.start + y_axis.stop) / 2 else y - 8
-    return join(
-        [
-            element("line", class_="reference", x1=f"{x_axis.start:.1f}", x2=f"{x_axis.stop:.1f}", y1=f"{y:.1f}", y2=f"{y:.1f}"),
-            element("text", f"{word} {number(value)}", class_="reference-label", x=f"{x_axis.start + 8:.1f}", y=f"{beside:.1f}"),
-        ]
-    )
 
 
 def _last(points: Points, x_axis: Axis, y_axis: Axis) -> Html:

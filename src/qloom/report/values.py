@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from qloom.report.labels import split_unit
+from qloom.report.pictures import Pictures
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    import numpy as np
+    import numpy.typing as npt
+
 LOG_LINES = 200
 """How many lines of a log's end a report keeps."""
-PACKAGES = ("numpy", "qulacs", "pennylane-lightning", "pennylane", "qiskit", "qiskit-aer", "cirq-core", "scipy", "openqasm3")
-"""Packages whose versions explain a result."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,14 +28,40 @@ class AttemptReport:
         number: from 1.
         ended: the state or word it ended with.
         error: why, for people; empty where all went well.
+        reason: for one that was interrupted.
+        started_at: seconds since 1970, UTC; None where unknown.
+        seconds: how long it ran; None where unknown.
     """
 
     number: int
     ended: str
     error: str = ""
+    reason: str = ""
+    started_at: float | None = None
+    seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """Where a job's time went, in seconds; None where unknown.
+
+    Attributes:
+        queue_s: from its creation to its first start.
+        running_s: all attempts together.
+        quantum_s: from asking a device to its answer, all lanes together.
+        classical_s: the rest of the running time.
+
+    >>> Timings(running_s=2.0, quantum_s=1.5).classical_s is None
+    True
+    """
+
+    queue_s: float | None = None
+    running_s: float | None = None
+    quantum_s: float | None = None
+    classical_s: float | None = None
+
+
+@dataclass(frozen=True)
 class MetricSeries:
     """The values of one metric in the order they were logged.
 
@@ -48,6 +77,15 @@ class MetricSeries:
     name: str
     steps: tuple[float, ...]
     values: tuple[float, ...]
+
+    @cached_property
+    def points(self) -> npt.NDArray[np.float64]:
+        """Step and value, shape (values, 2), float64, by step; what has the same step in the order it was logged."""
+        import numpy as np
+
+        points = np.array([self.steps, self.values], dtype=np.float64).T
+        steps = points[:, 0]
+        return points if bool((steps[1:] >= steps[:-1]).all()) else points[np.argsort(steps, kind="stable")]
 
     @property
     def last(self) -> float:
@@ -71,7 +109,13 @@ class JobReport:
         attempts: the lives of its process.
         executed, replayed: quantum tasks computed, and answered from the journal in the latest attempt.
         engine: what computed them.
+        stages: what each stage of the pipeline did for the last answer.
+        timings: where the time went.
+        cost_usd, budget_usd: what was spent, and the wall; None for no price, no budget.
         environment: name -> version or fact.
+        packages: name -> version of what the program had loaded when it ended; empty where it has not ended, or left no word.
+        built_from: what its environment was built from, where one was built for it: `lock_digest`, `requirements`, `packages`.
+        pictures: what the program drew.
         log: the last lines of the captured output; `log_left_out` lines came before them.
         problems: what the journal found damaged or lost.
 
@@ -96,7 +140,14 @@ class JobReport:
     executed: int = 0
     replayed: int = 0
     engine: str = ""
+    stages: tuple[Mapping[str, Any], ...] = ()
+    timings: Timings = field(default_factory=Timings)
+    cost_usd: float | None = None
+    budget_usd: float | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    packages: Mapping[str, str] = field(default_factory=dict)
+    built_from: Mapping[str, Any] = field(default_factory=dict)
+    pictures: Pictures = field(default_factory=Pictures)
     log: tuple[str, ...] = ()
     log_left_out: int = 0
     problems: tuple[str, ...] = ()
@@ -128,17 +179,17 @@ def is_number(value: object) -> bool:
 
 def read_job(
     details: Mapping[str, Any],
-    metrics: Iterable[Mapping[str, Any]] = (),
+    metrics: Iterable[tuple[Any, ...]] = (),
     log: Sequence[str] = (),
-    environment: Mapping[str, str] | None = None,
+    pictures: Pictures | None = None,
 ) -> JobReport:
     """Return the report's values from what a job says of itself.
 
     Args:
         details: as `qloom job show --json` gives it.
-        metrics: as `qloom job metrics --json` gives it: `name`, `value`, `step`.
+        metrics: name, value and step (None where it has none) of each, in the order they were logged; what follows is not read.
         log: all captured lines; the last `LOG_LINES` are kept.
-        environment: name -> version; that of the job's own record comes first.
+        pictures: what the program drew.
 
     >>> read_job({"job_id": "01j", "program": "coin", "state": "RUNNING"}, log=["hello"]).log
     ('hello',)
@@ -162,45 +213,44 @@ def read_job(
         executed=tasks.get("executed") or 0,
         replayed=tasks.get("replayed") or 0,
         engine=details.get("engine") or "",
-        environment={**(details.get("versions") or {}), **(environment or {})},
+        stages=tuple(details.get("stages") or ()),
+        timings=Timings(**(details.get("timings") or {})),
+        cost_usd=details.get("cost_usd"),
+        budget_usd=details.get("budget_usd"),
+        environment=_environment(details),
+        packages=details.get("packages") or {},
+        built_from=details.get("environment") or {},
+        pictures=pictures or Pictures(),
         log=tuple(log[-LOG_LINES:]),
         log_left_out=max(0, len(log) - LOG_LINES),
         problems=tuple(details.get("problems") or ()),
     )
 
 
-def read_metrics(metrics: Iterable[Mapping[str, Any]]) -> tuple[MetricSeries, ...]:
+def read_metrics(metrics: Iterable[tuple[Any, ...]]) -> tuple[MetricSeries, ...]:
     """Return one series for each name; a value logged without a step stands where it was logged, counted from 0.
 
-    >>> [series.name for series in read_metrics([{"name": "b", "value": 1.0}, {"name": "a", "value": 2.0}])]
+    >>> [series.name for series in read_metrics([("b", 1.0, None), ("a", 2.0, 0)])]
     ['b', 'a']
     """
-    found: dict[str, list[tuple[float, float]]] = {}
-    for metric in metrics:
-        points = found.setdefault(metric["name"], [])
-        step = metric.get("step")
-        points.append((float(len(points) if step is None else step), float(metric["value"])))
+    found: dict[str, tuple[list[float], list[float]]] = {}
+    for metric in metrics:  # thousands: as little as possible for each
+        name, value, step = metric[:3]
+        series = found.get(name)
+        if series is None:
+            series = found[name] = ([], [])
+        steps, values = series
+        steps.append(len(steps) if step is None else step)
+        values.append(value)
     return tuple(
-        MetricSeries(name, tuple(step for step, _ in points), tuple(value for _, value in points))
-        for name, points in found.items()
+        MetricSeries(name, tuple(map(float, steps)), tuple(map(float, values))) for name, (steps, values) in found.items()
     )
 
 
-def installed_packages(names: Iterable[str] = PACKAGES) -> dict[str, str]:
-    """Return name -> version of those packages that are installed here.
-
-    >>> "numpy" in installed_packages()
-    True
-    """
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = {}
-    for name in names:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+def _environment(details: Mapping[str, Any]) -> dict[str, str]:
+    engines = [f"{engine['name']} {engine['version']}, threads: {engine['threads']}" for engine in details.get("engines") or ()]
+    found = {**(details.get("versions") or {}), "platform": details.get("platform"), "engine": "; ".join(engines)}
+    return {name: str(value) for name, value in found.items() if value}
 
 
 def _settings(details: Mapping[str, Any]) -> dict[str, str]:
@@ -209,6 +259,8 @@ def _settings(details: Mapping[str, Any]) -> dict[str, str]:
     shown = {
         "device": next(iter(devices.values())) if len(devices) == 1 else several,
         "executor": details.get("executor"),
+        "entry point": details.get("entry_point") if details.get("kind") == "script" else None,
+        "interpreter": details.get("python"),
         "pipeline": ", ".join(details.get("pipeline") or ()),
         "seed": details.get("seed"),
         **{f"limit: {name}": value for name, value in (details.get("resources") or {}).items()},
@@ -218,4 +270,11 @@ def _settings(details: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _attempt(document: Mapping[str, Any]) -> AttemptReport:
-    return AttemptReport(number=document["attempt"], ended=str(document["ended"]), error=document.get("error") or "")
+    return AttemptReport(
+        number=document["attempt"],
+        ended=str(document["ended"]),
+        error=document.get("error") or "",
+        reason=document.get("reason") or "",
+        started_at=document.get("started_at"),
+        seconds=document.get("seconds"),
+    )

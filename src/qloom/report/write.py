@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import platform
 from typing import TYPE_CHECKING, Any, Protocol
 
 from qloom.errors import StorageFailed
 from qloom.kit.files import write_atomically
 from qloom.report.compare import job_comparison
 from qloom.report.html import job_report
-from qloom.report.values import installed_packages, read_job
+from qloom.report.pictures import read_pictures
+from qloom.report.values import read_job
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from qloom.kit.job_folder import JobFolder
+
 
 class ReportedJob(Protocol):
     """What a report asks of a job; `qloom.Job` answers it."""
 
-    def details(self) -> Mapping[str, Any]:
-        """Return the job as `qloom job show --json` gives it."""
+    @property
+    def folder(self) -> JobFolder:
+        """Where its files are."""
         ...
 
-    def metrics(self) -> Iterable[Mapping[str, Any]]:
-        """Return the metrics logged so far."""
+    def record(self) -> tuple[Mapping[str, Any], Iterable[tuple[Any, ...]]]:
+        """Return the job as `qloom job show --json` gives it, and name, value and step of each metric logged so far."""
         ...
 
     def logs(self) -> Iterable[str]:
@@ -38,8 +41,9 @@ def write_report(job: ReportedJob, path: Path) -> None:
     Raises:
         StorageFailed: the file cannot be written; an older report is intact.
     """
-    environment = {"platform": platform.platform(), **installed_packages()}
-    _write(path, job_report(read_job(job.details(), job.metrics(), list(job.logs()), environment)))
+    details, metrics = job.record()
+    document = read_job(details, metrics, list(job.logs()), read_pictures(job.folder.results))
+    _write(path, job_report(document))
 
 
 def write_comparison(first: ReportedJob, second: ReportedJob, path: Path) -> None:
@@ -48,8 +52,7 @@ def write_comparison(first: ReportedJob, second: ReportedJob, path: Path) -> Non
     Raises:
         StorageFailed: the file cannot be written; an older one is intact.
     """
-    # Only what the jobs recorded: this machine's packages would look the same on both sides.
-    here, there = (read_job(job.details(), job.metrics()) for job in (first, second))
+    here, there = (read_job(*job.record(), pictures=read_pictures(job.folder.results)) for job in (first, second))
     _write(path, job_comparison(here, there))
 
 

@@ -49,7 +49,7 @@ class FolderStore:
 
     # ---- writing -----------------------------------------------------------------------------------------------------
 
-    def create(self, job: JobSpec, source: Mapping[str, bytes], inputs: Mapping[str, Path]) -> Path:
+    def create(self, job: JobSpec, source: Mapping[str, bytes], inputs: Mapping[str, Path], *, queued: bool = False) -> Path:
         """Write a new job's folder and return it; see `contracts.Store`.
 
         Inputs are copied: a file to `input/<channel>/<its name>`, what a folder holds to `input/<channel>/`. What was
@@ -72,6 +72,8 @@ class FolderStore:
             aside.mkdir(parents=True)
             self._check_room(copies)
             _write_job(JobFolder(aside), job, source)
+            begun = JobStatus(state=JobState.QUEUED, attempt=1) if queued else JobStatus(state=JobState.CREATED)
+            JobFolder(aside).write_status(begun, durable=False)
             _copy_inputs(JobFolder(aside), copies)
             aside.rename(final)
         except BaseException as error:
@@ -114,6 +116,10 @@ class FolderStore:
         if len(found) > 1:
             raise UnknownName(f"{len(found)} jobs begin with {job_id!r}: {', '.join(found[:5])}; give more characters")
         return self._jobs / found[0]
+
+    def path(self, job_id: str) -> Path:
+        """Return where a job's folder is, or will be; `job_id` is the whole id."""
+        return self._jobs / job_id
 
     def load(self, job_id: str) -> JobSpec:
         return JobFolder(self.folder(job_id)).spec()
@@ -202,7 +208,6 @@ def _write_job(folder: JobFolder, job: JobSpec, source: Mapping[str, bytes]) -> 
         path.write_bytes(content)
     write_json(folder.hyperparameters_file, hyperparameters(job.parameters), durable=False)
     write_json(folder.spec_file, job.to_json(), durable=False)
-    folder.write_status(JobStatus(state=JobState.CREATED), durable=False)
 
 
 def _copy_inputs(folder: JobFolder, copies: Mapping[str, Mapping[str, Path]]) -> None:

@@ -1,0 +1,264 @@
+"""A loop that supervises many attempts, whose programs are its own forks.
+
+Whose is a process that has lost its parent? The job's whose marker it carries (`kit/processes.py`); of one that wiped its
+environment, the job's whose program it was seen below; of one that was too quick for that, nobody's: it is killed when all
+attempts have ended that may have started it.
+
+All attempts share one control group, which their programs are in from the start: to move a process into another group
+takes the kernel several milliseconds.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qloom.executors.local_supervisor import Loop
+from qloom.executors.workers import Key, Worker
+from qloom.kit import processes
+from qloom.kit.boxes import Box
+from qloom.kit.control_groups import ControlGroup
+from qloom.kit.job_folder import JobFolder
+from qloom.kit.sandbox import python_paths
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from qloom.executors.program_process import Program
+    from qloom.executors.supervision import Attempt, Supervision
+    from qloom.executors.workers import Run
+    from qloom.jobspecs import JobSpec
+
+SPARES = 2
+"""Workers that wait for an attempt nobody has asked for yet."""
+
+
+class SharedLoop(Loop):
+    """A loop of many supervisions; fills `Host`.
+
+    Args:
+        run: (folder, attempt) -> what runs the program in a fork.
+        place: where a fork writes its marker.
+        make_rehearsal: makes, below an empty folder, the folder of a job that does nothing, for workers that have time.
+        scratch: a folder for that.
+    """
+
+    def __init__(self, run: Run, place: processes.MarkerPlace, make_rehearsal: Callable[[Path], Path], scratch: Path) -> None:
+        super().__init__()
+        self._make_rehearsal = make_rehearsal
+        self._rehearsal = JobFolder(make_rehearsal(scratch))
+        self.environment: Mapping[str, str] = {}
+        self._run = run
+        self._place = place
+        self._group = _join_group()
+        self._owners: dict[int, str] = {}  # process -> its job, as far as it was seen
+        self._nobodys: dict[int, set[str]] = {}  # process -> jobs that may have started it
+        self._spares: list[Worker] = []
+        self._busy: dict[int, Worker] = {}
+        self._free: list[Worker] = []
+        self._boxes: dict[tuple[Path, int | None], Box] = {}
+        self._boxed: dict[tuple[Path, int | None], list[Worker]] = {}
+        self._some_ended = False
+        self._bound: int | None = 0
+
+    def add(self, attempt: Attempt) -> Supervision:
+        one = super().add(attempt)
+        self._bound_group()
+        return one
+
+    def turn(self, longest_s: float = float("inf")) -> None:
+        super().turn(longest_s)
+        if not self._busy:
+            self._prepare()
+
+    def close(self) -> None:
+        for worker in (*self._spares, *self._free, *(one for workers in self._boxed.values() for one in workers)):
+            worker.close()
+        for box in self._boxes.values():
+            box.close()
+        super().close()
+        if self._group is not None:
+            self._group.leave()
+            self._group.remove()
+
+    # ---- the host ----------------------------------------------------------------------------------------------------
+
+    def members(self, supervision: Supervision) -> set[int]:
+        found = set() if supervision.program is None else {supervision.program}
+        found |= {pid for pid in self._orphans() if self._owners[pid] == supervision.job_id}
+        for pid in tuple(found):
+            found |= processes.descendants(pid)
+        self._owners.update(dict.fromkeys(found, supervision.job_id))
+        return found
+
+    def start(self, attempt: Attempt, job: JobSpec, command: Sequence[str] | Callable[[], int]) -> Program:
+        box = self._box(attempt, job) if job.sandbox and job.kind == "program" else None
+        if box is None and not callable(command):
+            return super().start(attempt, job, command)
+        if box is not None:
+            return self._give_to(lambda: self._boxed_worker(box), attempt, None)
+        key = Key(job.source_digest, repr(asdict(job.resources))) if attempt.again else None
+        return self._give_to(lambda: self._worker(key), attempt, key)
+
+    def release(self, program: Program) -> None:
+        worker = self._busy.pop(program.pid, None)
+        if worker is None or program is not worker:
+            program.close()
+            return
+        self.forget(worker.channel.fileno())
+        if worker.waits and worker.left:
+            self._free.append(worker)
+        else:
+            worker.close()
+
+    def fence(self, name: str, pid: int, most_tasks: int | None) -> ControlGroup | None:
+        return None
+
+    def facts(self) -> dict[str, object]:
+        group = None if self._group is None else str(self._group.path)
+        return {"fork_server": {"started": processes.start_time(os.getpid()), "control_group": group}}
+
+    # ---- inside ------------------------------------------------------------------------------------------------------
+
+    def _give_to(self, find: Callable[[], Worker], attempt: Attempt, key: Key | None) -> Worker:
+        while True:
+            worker = find()
+            try:
+                worker.give(attempt.folder.path, attempt.number, attempt.environment, key)
+                break
+            except OSError:  # it was killed while it waited
+                worker.close()
+        self._busy[worker.pid] = worker
+        self.watch(worker.channel.fileno(), partial(self._hear_worker, worker))
+        return worker
+
+    def _prepare(self) -> None:
+        """Fork a worker, while nothing else is to be done."""
+        if len(self._spares) < SPARES:
+            rehearsal = self._rehearsal
+            self._spares.append(Worker.fork(self._run, self._place, self.environment, rehearsal=lambda: rehearsal))
+            return
+        for key, box in self._boxes.items():
+            if len(self._boxed[key]) < SPARES and box.stands:
+                self._boxed[key].append(self._fork_into(box))
+                return
+
+    def _fork_into(self, box: Box, *, rehearse: bool = True) -> Worker:
+        return Worker.fork(
+            self._run, self._place, self.environment, rehearsal=self._rehearsal_inside if rehearse else None, box=box
+        )
+
+    def _rehearsal_inside(self) -> JobFolder:
+        """Make a job to rehearse with in a box, which does not see the one outside; nobody sees it once its /tmp is hidden."""
+        return JobFolder(self._make_rehearsal(Path(tempfile.mkdtemp(dir="/tmp"))))
+
+    def _box(self, attempt: Attempt, job: JobSpec) -> Box | None:
+        """Return the box of a job: one for each folder of jobs and bound of memory; None where none can be built."""
+        jobs = attempt.folder.path.parent
+        key = (jobs, job.resources.memory_mb)
+        box = self._boxes.get(key)
+        if box is not None and box.stands:
+            return box
+        try:
+            self._boxes[key] = Box(
+                jobs, memory_mb=job.resources.memory_mb, python=python_paths([Path.home(), attempt.folder.path])
+            )
+        except OSError as error:
+            print(f"no box, each job gets its own: {error}", file=sys.stderr)  # noqa: T201  the server's log
+            return None
+        self._boxed[key] = []
+        return self._boxes[key]
+
+    def _boxed_worker(self, box: Box) -> Worker:
+        key = next(key for key, one in self._boxes.items() if one is box)
+        return self._boxed[key].pop() if self._boxed[key] else self._fork_into(box, rehearse=False)
+
+    def _worker(self, key: Key | None) -> Worker:
+        for worker in self._free if key else ():
+            if worker.key == key:
+                self._free.remove(worker)
+                return worker
+        return self._spares.pop() if self._spares else Worker.fork(self._run, self._place, self.environment)
+
+    def _hear_worker(self, worker: Worker) -> None:
+        code = worker.answer()
+        if code is None:
+            self.forget(worker.channel.fileno())
+            return
+        for one in self.attempts:
+            if one.program == worker.pid:
+                one.ended(code)
+        self._some_ended = True
+
+    def _finish(self, one: Supervision) -> None:
+        super()._finish(one)
+        self._owners = {pid: job_id for pid, job_id in self._owners.items() if job_id != one.job_id}
+        for pid, suspects in tuple(self._nobodys.items()):
+            suspects.discard(one.job_id)
+            if not suspects:
+                del self._nobodys[pid]
+                _kill_tree(pid)
+
+    def _reap(self) -> None:
+        super()._reap()
+        if self._some_ended:
+            self._some_ended = False
+            for one in self.attempts:
+                if one.program_ended and not self.members(one):
+                    one.nothing_left()
+
+    def _ended(self, pid: int, exit_code: int) -> None:
+        super()._ended(pid, exit_code)
+        self._some_ended = True
+        self._owners.pop(pid, None)
+        self._nobodys.pop(pid, None)
+        for waiting in (self._spares, self._free, *self._boxed.values()):
+            for worker in [worker for worker in waiting if worker.pid == pid]:
+                waiting.remove(worker)
+                worker.close()
+
+    def _orphans(self) -> list[int]:
+        """Return the children that are no worker and no program, and whose job is known: they have lost their parents."""
+        known = {one.program for one in self.attempts} | self._own_pids()
+        orphans = [pid for pid in processes.children(os.getpid()) if pid not in known]
+        for pid in orphans:
+            if pid not in self._owners and (job_id := processes.marker(pid)):
+                self._owners[pid] = job_id
+            elif pid not in self._owners:
+                self._nobodys.setdefault(pid, {one.job_id for one in self.attempts})
+        return [pid for pid in orphans if pid in self._owners]
+
+    def _own_pids(self) -> set[int]:
+        waiting = [*self._spares, *self._free, *(worker for workers in self._boxed.values() for worker in workers)]
+        return {worker.pid for worker in waiting} | set(self._busy) | {box.pid for box in self._boxes.values()}
+
+    def _bound_group(self) -> None:
+        """Have the kernel bound the tasks of all attempts together; one that has no bound takes it away for all.
+
+        The bound grows with the most attempts there were at one time: to write it for each takes as long as a small one.
+        """
+        if self._group is None or self._bound is None:
+            return
+        bounds = [one.most_tasks for one in self.attempts]
+        bound = None if None in bounds else sum(bound or 0 for bound in bounds) + 64
+        if bound is None or bound > self._bound:
+            self._bound = bound
+            self._group.bound(bound)
+
+
+def _join_group() -> ControlGroup | None:
+    """Move this process into a control group of its own, which all that it forks is in; None where there are no groups."""
+    group = ControlGroup.create(f"server-{os.getpid()}", most_tasks=None)
+    if group is not None and not group.add(os.getpid()):
+        group.remove()
+        return None
+    return group
+
+
+def _kill_tree(pid: int) -> None:
+    processes.kill(lambda: {pid} | processes.descendants(pid))
