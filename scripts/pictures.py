@@ -1,6 +1,6 @@
 """Renew the pictures of the examples in docs/images, from jobs that run here: `python scripts/pictures.py [NAME ...]`.
 
-Each example runs at the size that docs/howto/examples.md documents, in a QLOOM_HOME that is thrown away. The picture of the
+Each example runs as docs/howto/examples.md documents it, in a QLOOM_HOME that is thrown away. The picture of the
 hydrogen molecule's convergence is the demo's: `python scripts/demo.py --picture`.
 """
 
@@ -15,11 +15,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from qloom.report.html import style
-from qloom.report.markup import Html, element
-from qloom.report.svg import Axis, axes, axis_labels, card, grid, line_plot, path
+from qloom.report.markup import element
+from qloom.report.svg import line_plot
 from qloom.report.values import MetricSeries
 
 if TYPE_CHECKING:
@@ -42,9 +40,8 @@ def main() -> int:
     if unknown := sorted(set(names) - set(PICTURES)):
         options.error(f"no picture called {', '.join(unknown)}; known: {', '.join(PICTURES)}")
     for name in names:
-        parameters, draw = PICTURES[name]
         target = IMAGES / f"{name}.svg"
-        target.write_text(draw(run(name, parameters)).rstrip("\n") + "\n", encoding="utf-8")
+        target.write_text(PICTURES[name](name).rstrip("\n") + "\n", encoding="utf-8")
         print(f"wrote {target.relative_to(ROOT)}")
     return 0
 
@@ -64,55 +61,41 @@ def run(name: str, parameters: list[str]) -> Job:
         return {**ask("job", "show", job_id), "metrics": ask("job", "metrics", job_id), "figures": drawn}
 
 
-def of_metric(metric: str) -> Callable[[Job], str]:
-    """Return what draws one metric over its steps."""
+def of_metric(metric: str) -> Callable[[str], str]:
+    """Return what draws one metric of an example over its steps."""
 
-    def draw(job: Job) -> str:
-        points = [(row["step"], row["value"]) for row in job["metrics"] if row["name"] == metric]
+    def draw(name: str) -> str:
+        points = [(row["step"], row["value"]) for row in run(name, [])["metrics"] if row["name"] == metric]
         steps, values = zip(*points, strict=True)
         return line_plot(MetricSeries(metric, steps, values), width=WIDTH, height=HEIGHT, margin=MARGIN, style=style(page=False))
 
     return draw
 
 
-def figure(name: str) -> Callable[[Job], str]:
-    """Return what takes a figure that the program saved itself, and lays it on a card, for pages that are dark."""
+def of_figure(figure: str, *parameters: str) -> Callable[[str], str]:
+    """Return what takes a figure that an example's program saved itself."""
+    return lambda name: on_card(str(run(name, list(parameters))["figures"][figure]))
+
+
+def of_script(name: str) -> str:
+    """Run an example as a script, and return what it draws by itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        drawing = Path(folder, "drawing.svg")
+        script = [sys.executable, str(ROOT / "examples" / f"{name}.py"), "--seed", "1", "-o", str(drawing)]
+        subprocess.run(script, env=os.environ | {"QLOOM_HOME": folder}, check=True, stdout=subprocess.DEVNULL)
+        return on_card(drawing.read_text(encoding="utf-8"))
+
+
+def on_card(drawing: str) -> str:
+    """Return a drawing on a white card, for pages that are dark."""
     back = element("rect", class_="card", width="100%", height="100%", rx=8, fill="#ffffff")
-    return lambda job: str(job["figures"][name]).replace("</title>", f"</title>{back}", 1)
+    return drawing.replace("</title>", f"</title>{back}", 1)
 
 
-def dissociation(job: Job) -> str:
-    """Draw the energies found, as dots, on the curve of the exact ones, over the bond length."""
-    result = job["result"]
-    bonds = result["bonds_angstrom"]
-    found, exact = (np.column_stack([bonds, result[name]]) for name in ("energy_hartree", "exact_hartree"))
-    x_axis, y_axis = axes(np.concatenate([found, exact]), None, WIDTH, HEIGHT)
-    labels = axis_labels("energy_hartree", y_axis, WIDTH, HEIGHT).replace(">step<", ">bond length (ångström)<")
-    body = [
-        element("title", "Energy of the hydrogen molecule over its bond length: found as dots, exact as a line"),
-        style(page=False),
-        card(WIDTH, HEIGHT, MARGIN),
-        grid(x_axis, y_axis, WIDTH, HEIGHT),
-        Html(labels),
-        element("path", class_="line second", d=path([tuple(point) for point in exact.tolist()], x_axis, y_axis)),
-        *(dot(x_axis, y_axis, *point) for point in found.tolist()),
-        element("text", "● found", class_="last-label", x=WIDTH - 14, y=18, text_anchor="end"),
-        element("text", "broken line: exact", class_="axis-label", x=WIDTH - 90, y=18, text_anchor="end"),
-    ]
-    box = f"{-MARGIN} {-MARGIN} {WIDTH + 2 * MARGIN} {HEIGHT + 2 * MARGIN}"
-    return element("svg", *body, viewBox=box, role="img", class_="plot", xmlns="http://www.w3.org/2000/svg")
-
-
-def dot(x_axis: Axis, y_axis: Axis, bond: float, energy: float) -> Html:
-    """Return one energy that was found, with its numbers for the pointer."""
-    title = element("title", f"{bond:g} ångström: {energy:.6f} hartree")
-    return element("circle", title, class_="last", cx=f"{x_axis.place(bond):.1f}", cy=f"{y_axis.place(energy):.1f}", r=4)
-
-
-PICTURES: dict[str, tuple[list[str], Callable[[Job], str]]] = {
-    "maxcut_qaoa": (["-p", "layers=3"], figure("best_cut")),
-    "h2_dissociation": ([], dissociation),
-    "qml_loss": ([], of_metric("loss")),
+PICTURES: dict[str, Callable[[str], str]] = {
+    "maxcut_qaoa": of_figure("best_cut", "-p", "layers=3"),
+    "h2_dissociation": of_script,
+    "qml_loss": of_metric("loss"),
 }
 
 if __name__ == "__main__":

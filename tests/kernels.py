@@ -14,7 +14,8 @@ LIMIT_S = 60.0
 class Kernel:
     """A running kernel; `shown` has the content of each message on its output channel, with the message's type."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, manager: Any, client: Any) -> None:
+        self._manager = manager
         self._client = client
         self.shown: list[tuple[str, dict[str, Any]]] = []
 
@@ -27,6 +28,16 @@ class Kernel:
         errors = ["\n".join(content["traceback"]) for kind, content in fresh if kind == "error"]
         assert not errors, errors[0]
         return fresh
+
+    def begin(self, code: str) -> str:
+        """Run a cell without waiting for its end; return what it is known by."""
+        return str(self._client.execute(code))
+
+    def interrupt(self, begun: str) -> str:
+        """Press the square of a notebook's tool bar; wait for the end of the cell that runs and return the error's name."""
+        self._manager.interrupt_kernel()
+        self.wait_for(lambda: self._is_idle(begun, 0), "the cell that was interrupted ends")
+        return str(next(content["ename"] for kind, content in reversed(self.shown) if kind == "error"))
 
     def press(self, widget: str) -> None:
         """Press a button as a browser does: a message to its model."""
@@ -74,7 +85,7 @@ def kernel(folder: Path, environment: dict[str, str]) -> Iterator[Kernel]:
     """Start a kernel in a folder, and end it."""
     manager, client = start_new_kernel(kernel_name="python3", cwd=str(folder), env=environment, startup_timeout=LIMIT_S)
     try:
-        yield Kernel(client)
+        yield Kernel(manager, client)
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)

@@ -23,7 +23,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "rooms": ("convert", "programs", "journal", "devices", "mitigation", "executors", "environments", "storage", "money"),
     "services": ("service", "vqpu", "twin", "bpmn", "hpc"),
     "settings": ("config", "catalogue"),
-    "composition": ("app", "entry"),
+    "composition": ("app", "entry", "launching", "surroundings"),
     "faces": ("api", "cli", "frontends", "flows", "dashboard", "report", "testing", "compat"),
     "front": ("__init__", "__main__"),
 }

@@ -46,10 +46,14 @@ def toss(ctx: qloom.Context) -> str:
 
 @qloom.program
 def process(ctx: qloom.Context, x: int) -> list:
-    import numpy
+    import numpy, random, signal
     SEEN.append(x)
     os.environ["LEFT"] = os.environ.get("LEFT", "") + str(x)
-    return [os.getpid(), SEEN, os.environ["LEFT"], float(numpy.random.random())]
+    found = [os.umask(0o077), signal.signal(signal.SIGTERM, signal.SIG_IGN) == signal.SIG_DFL]
+    numbers = [float(numpy.random.random()), random.random()]
+    numpy.random.seed(0)
+    random.seed(0)
+    return [os.getpid(), SEEN, os.environ["LEFT"], numbers, found]
 
 @qloom.program
 def wait_for(ctx: qloom.Context, x: int, go: str) -> int:
@@ -145,8 +149,10 @@ def test_a_job_of_a_map_gives_what_it_gives_alone(programs: ModuleType) -> None:
 def test_jobs_that_share_a_process_find_nothing_that_another_one_left(programs: ModuleType) -> None:
     rows = qloom.map(programs.process, [{"x": x} for x in range(4)], max_parallel=1).results()
     assert len({pid for pid, *_ in rows}) == 1
-    assert [(seen, left) for _, seen, left, _ in rows] == [([x], str(x)) for x in range(4)]
-    assert len({number for *_, number in rows}) == 4
+    assert [(seen, left) for _, seen, left, *_ in rows] == [([x], str(x)) for x in range(4)]
+    assert len({number for *_, numbers, _ in rows for number in numbers}) == 8
+    assert len({tuple(found) for *_, found in rows}) == 1  # the umask, and whether TERM ends it
+    assert rows[3][-1][1]
 
 
 def test_each_job_has_a_process_of_its_own_where_that_is_asked_for(programs: ModuleType) -> None:
@@ -195,15 +201,47 @@ def test_a_set_that_does_not_fit_is_named_and_nothing_is_started(programs: Modul
     assert qloom.jobs() == []
 
 
+def test_a_set_with_an_argument_that_the_program_does_not_have_is_named(programs: ModuleType) -> None:
+    with pytest.raises(InvalidParameters, match=r"parameter set 1: square: y is no parameter; square has x"):
+        qloom.map(programs.square, [{"x": 1}, {"x": 2, "y": 3}])
+
+
+@pytest.mark.parametrize("sets", [{"x": 1}, "x", 3, None])
+def test_what_are_no_parameter_sets_is_refused_with_what_they_look_like(programs: ModuleType, sets: object) -> None:
+    with pytest.raises(InvalidParameters, match=r'several dicts, one for each job: \[\{"x": 1\}, .* runs square twice'):
+        qloom.map(programs.square, sets)  # type: ignore[arg-type]
+
+
+def test_what_is_no_program_is_refused() -> None:
+    with pytest.raises(Misuse, match=r"takes a program first, a function under @qloom\.program; got <built-in function abs>"):
+        qloom.map(abs, [{"x": 1}])  # type: ignore[arg-type]
+
+
+def test_jobs_are_listed_in_the_order_of_the_sets(programs: ModuleType) -> None:
+    qloom.map(programs.square, [{"x": x} for x in range(20)]).results()
+    assert [job.parameters["x"] for job in reversed(qloom.jobs())] == list(range(20))
+    assert len({job.map for job in qloom.jobs()}) == 1
+
+
+def test_outside_a_notebook_a_map_shows_how_far_it_is_and_what_failed(programs: ModuleType) -> None:
+    sweep = qloom.map(programs.odd_ones_fail, [{"x": x} for x in range(4)], name="shown").wait()
+    shown = sweep._repr_mimebundle_()
+    assert shown["text/plain"].startswith("<Map shown odd_ones_fail: 2 completed, 2 failed>\n#1 x=1, mended='': job 0")
+    assert shown["text/plain"].endswith("qloom.map(..., name='shown')")
+    assert "3 is odd" in shown["text/html"]
+    with pytest.raises(NotImplementedError, match="_repr_mimebundle_"):
+        sweep._ipython_display_()
+
+
 @pytest.mark.parametrize("number", [0, -1, True, 1.5])
 def test_a_number_of_jobs_at_one_time_is_an_integer_from_1_up(programs: ModuleType, number: int) -> None:
     with pytest.raises(InvalidSetting, match="max_parallel must be an integer from 1 up"):
         qloom.map(programs.square, [{"x": 1}], max_parallel=number)
 
 
-@pytest.mark.parametrize("name", ["", "../x", "a b", "-x", "x" * 65])
+@pytest.mark.parametrize("name", ["", "../x", "a b", "-x", "x" * 65, 3])
 def test_a_name_is_a_plain_one(programs: ModuleType, name: str) -> None:
-    with pytest.raises(InvalidSetting, match="it takes 1 to 64 letters"):
+    with pytest.raises(InvalidSetting, match=r"it takes 1 to 64 letters|a map's name is text, got 3"):
         qloom.map(programs.square, [{"x": 1}], name=name)
 
 
@@ -222,6 +260,19 @@ def test_a_job_that_was_killed_is_resumed(programs: ModuleType, tmp_path: Path) 
     assert sweep.jobs[0].status().attempt == 2
 
 
+def test_when_the_server_is_killed_the_map_goes_on_with_another(programs: ModuleType, tmp_path: Path) -> None:
+    sweep = qloom.map(programs.wait_for, [{"x": x, "go": str(tmp_path / "go")} for x in range(3)], max_parallel=2)
+    once_there(tmp_path / "go.0", tmp_path / "go.1")
+    while None in (pids := {job.status().pid for job in sweep.jobs}):  # a program need not wait for its records
+        time.sleep(0.01)
+    (server,) = pids
+    assert server is not None
+    os.kill(server, signal.SIGKILL)
+    (tmp_path / "go").touch()
+    assert sweep.results() == [0, 1, 2]
+    assert [job.status().attempt for job in sweep.jobs] == [2, 2, 1]
+
+
 SCAN = """
 import sys
 import qloom
@@ -232,6 +283,20 @@ if __name__ == "__main__":
     for item in sweep.as_completed():
         print(item.index, flush=True)
 """
+
+
+def test_the_bar_is_on_the_terminal_and_what_is_printed_goes_where_it_was_sent(programs: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "scan.py").write_text(SCAN.replace("progress=False", "progress=None").replace("1000", "3"))
+    screen, terminal = os.openpty()
+    done = subprocess.run(
+        [sys.executable, "scan.py"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=terminal, text=True, check=True
+    )
+    os.close(terminal)
+    assert sorted(done.stdout.split()) == ["0", "1", "2"]
+    drawn = os.read(screen, 65536)
+    os.close(screen)
+    assert b"3/3" in drawn
+    assert drawn.rfind(b"\x1b[?25h") > drawn.rfind(b"\x1b[?25l") > -1  # the cursor is back
 
 
 def test_a_thousand_jobs_survive_a_kill_in_the_middle(programs: ModuleType, tmp_path: Path) -> None:

@@ -87,9 +87,14 @@ def check_device_name(name: str) -> None:
         raise UnknownName.among("device", name, known)
 
 
-def create_executor(name: str) -> Executor:
-    """Return an executor by its name."""
-    executor: Executor = load("executor", name)()
+def create_executor(name: str, **options: Any) -> Executor:
+    """Return an executor by its name.
+
+    Args:
+        name: the name it is registered under.
+        options: of that executor; `parts` lists them.
+    """
+    executor: Executor = load("executor", name)(**options)
     return executor
 
 

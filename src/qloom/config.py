@@ -20,6 +20,8 @@ class Settings:
         home: folder of all state; jobs are in `home/jobs`. `QLOOM_HOME`, else the platform's data folder.
         default_device: `QLOOM_DEVICE`, else `sim`.
         default_executor: `QLOOM_EXECUTOR`, else `local`.
+        fork_server: whether repeated jobs start from a process that has loaded what programs need. `QLOOM_FORK_SERVER`: `on`,
+            which is what nothing means, or `off`.
 
     >>> Settings.read({"QLOOM_HOME": "/tmp/q"}).home
     PosixPath('/tmp/q')
@@ -28,20 +30,30 @@ class Settings:
     home: Path
     default_device: str = "sim"
     default_executor: str = "local"
+    fork_server: bool = True
 
     @classmethod
     def read(cls, environment: dict[str, str] | None = None) -> Settings:
         """Return the settings that the environment names.
 
         Raises:
-            InvalidSetting: QLOOM_HOME is set but is no absolute path.
+            InvalidSetting: QLOOM_HOME is set but is no absolute path, or QLOOM_FORK_SERVER is neither `on` nor `off`.
         """
         values = dict(os.environ) if environment is None else environment
         return cls(
             home=_home(values),
             default_device=values.get("QLOOM_DEVICE") or "sim",
             default_executor=values.get("QLOOM_EXECUTOR") or "local",
+            fork_server=_switch("QLOOM_FORK_SERVER", values),
         )
+
+
+def _switch(name: str, values: dict[str, str]) -> bool:
+    """Return whether something is on: it is unless somebody says `off`."""
+    said = values.get(name) or "on"
+    if said.lower() not in ("on", "off"):
+        raise InvalidSetting(f"{name} is on or off, got {said!r}")
+    return said.lower() == "on"
 
 
 def _home(values: dict[str, str]) -> Path:

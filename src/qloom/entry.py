@@ -79,9 +79,9 @@ def _program(folder: JobFolder, attempt: int) -> list[str] | Listened | Callable
 def _script(job: JobSpec, folder: JobFolder, attempt: int) -> Listened:
     loads = None
     if job.sandbox:
-        from qloom.programs.interpreters import ask_interpreter  # starts a process, which no other job needs
+        from qloom.environments.looking import look_at  # starts a process, which no other job needs
 
-        loads = ask_interpreter(job.python).paths
+        loads = look_at(Path(job.python)).loads
     return Listened(script_command(job, folder, attempt), partial(_listen, folder, attempt), loads)
 
 

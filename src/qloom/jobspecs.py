@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -107,7 +107,8 @@ class JobSpec:
     def to_json(self) -> dict[str, Any]:
         """Return the specification as JSON."""
         values = {name: getattr(self, name) for name in self.__slots__}
-        return values | {"format": 1, "pipeline": list(self.pipeline), "resources": asdict(self.resources)}
+        resources = {name: getattr(self.resources, name) for name in self.resources.__slots__}
+        return values | {"format": 1, "pipeline": list(self.pipeline), "resources": resources}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> JobSpec:

@@ -56,6 +56,18 @@ def test_a_terminal_shows_rate_time_metrics_and_output(command: list[str], envir
     assert '"done"' in drawn
 
 
+def test_steps_and_time_left_are_whole_on_80_columns_and_the_metrics_give_way(
+    command: list[str], environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "loop.py").write_text(LOOP.replace("range(30)", "range(1000, 1030)").replace("energy_hartree", "energy_" * 8))
+    drawn = on_a_terminal([*command, "run", "loop.py"], {**environment, "COLUMNS": "80", "TERM": "xterm"}, tmp_path)
+    rows = [line for line in re.split(r"[\r\n]+", drawn) if "loop RUNNING" in line and "/s " in line]
+    assert rows
+    for row in rows:
+        assert re.search(r" \d+/30 +\d+/s +\d:\d\d:\d\d +([-\d]:[-\d]{2}:[-\d]{2} +)?energy_\w*…", row), row
+        assert len(row.rstrip()) <= 80
+
+
 def test_a_pipe_gets_the_output_and_no_bar(qloom_process: Qloom, tmp_path: Path) -> None:
     (tmp_path / "loop.py").write_text(LOOP)
     answer = qloom_process("run", "loop.py")

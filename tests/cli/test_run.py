@@ -109,3 +109,77 @@ def test_a_sandbox_that_cannot_be_made_is_refused_and_no_job_is_there(
     assert answer.json["error"]["type"] == "Rejected"
     assert "apt install bubblewrap" in answer.json["error"]["message"]
     assert not list(home.glob("jobs/*"))
+
+
+RESULTS = """
+import numpy as np
+import qloom
+
+@qloom.program
+def results(ctx: qloom.Context) -> dict:
+    return {"small": np.arange(4.0).reshape(2, 2), "large": np.zeros((300, 40)), "lost": [float("nan"), 1 + 2j], "lines": "a\\nb"}
+"""
+
+
+def test_arrays_and_other_numbers_are_shown_so_that_people_can_read_them(qloom: Qloom, tmp_path: Path) -> None:
+    (tmp_path / "results.py").write_text(RESULTS)
+    shown = json.loads(qloom("run", "results.py").out)
+    assert shown["small"] == [[0.0, 1.0], [2.0, 3.0]]
+    assert shown["large"] == "array of float64, shape 300 x 40"
+    assert shown["lost"] == ["nan", "1+2j"]
+    (job,) = qloom("job", "list", "--json").json
+    assert "large=array of float64, shape 300 x 40" in qloom("job", "show", job["job_id"]).out
+    assert set(qloom("job", "show", job["job_id"], "--json").json["result"]["large"]) == {"__array__"}
+
+
+def test_every_line_of_a_job_that_is_shown_in_a_pipe_says_what_it_is(qloom: Qloom, programs: str, home: Path) -> None:
+    job_id = qloom("run", f"{programs}:broken", "--json").json["job_id"]
+    qloom("job", "resume", job_id, "--json")
+    rows = [line.split("\t") for line in qloom("job", "show", job_id).out.splitlines()]
+    assert {len(row) for row in rows} == {2}
+    assert [row[0] for row in rows].count("attempts") == 2
+
+
+def test_a_report_that_cannot_be_written_takes_nothing_from_the_result(qloom: Qloom, programs: str) -> None:
+    answer = qloom("run", f"{programs}:double", "--report", "/proc/nowhere/report.html", "--json")
+    assert answer.code == 1
+    assert (answer.json["state"], answer.json["result"]) == ("COMPLETED", {"twice": 2})
+    assert f"qloom job report {answer.json['job_id']} --output" in answer.err
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ("run", "--bogus"),
+        ("run",),
+        ("job", "list", "--limit", "-1"),
+        ("job", "show"),
+        ("nothing",),
+        ("device", "run", "sim", "no"),
+    ],
+    ids=" ".join,
+)
+def test_a_misused_command_answers_json_with_one_document_too(qloom: Qloom, typed: tuple[str, ...]) -> None:
+    answer = qloom(*typed, "--json")
+    assert answer.code == 2
+    assert answer.json["error"]["type"] == "Misuse"
+    assert answer.json["error"]["message"]
+
+
+def test_an_argument_that_is_given_twice_is_refused(qloom: Qloom, programs: str) -> None:
+    answer = qloom("run", f"{programs}:double", "-p", "number=1", "-p", "number=2")
+    assert answer.code == 2
+    assert "number twice, '1' and '2'" in answer.err
+
+
+def test_an_empty_name_does_not_mean_the_folder_we_are_in(qloom: Qloom, programs: str, home: Path) -> None:
+    answer = qloom("run", "", "--entry", "programs:double")
+    assert answer.code == 2
+    assert "an empty name is no file" in answer.err
+    assert not home.exists()
+
+
+def test_no_line_of_an_error_is_broken_in_a_pipe(qloom: Qloom, programs: str) -> None:
+    answer = qloom("run", f"{programs}:double", "-p", f"number={'9' * 200}x")
+    assert answer.code == 2
+    assert answer.err.count("\n") == 1

@@ -242,7 +242,9 @@ def test_packages_that_are_asked_for_are_built_into_an_environment_without_qloom
 def test_scripts_that_follow_each_other_may_share_a_supervisor(qloom: Qloom, script: Any) -> None:
     text = 'print(f"Metrics - n={hyperparameters[\'n\']};")\nsave(int(hyperparameters["n"]))\n'
     read, app = read_script(Path(script(text))), application()
-    started = [Job(app.submit_script(read, {"n": str(number)}, RunOptions())) for number in range(5)]
+    started = [
+        Job(app.launch_script(read, given, RunOptions()).start(given)) for given in ({"n": str(number)} for number in range(5))
+    ]
     assert [one.result(timeout_s=LIMIT_S) for one in started] == list(range(5))
     assert [[metric["value"] for metric in one.metrics()] for one in started] == [[number] for number in range(5)]
 
@@ -440,8 +442,8 @@ def test_a_result_of_an_earlier_attempt_is_not_taken_for_this_ones(qloom: Qloom,
         (["--pipeline", "zne"], "--pipeline means nothing to a plain Braket script"),
         (["--seed", "1"], "--seed means nothing to a plain Braket script"),
         (["--budget-usd", "5"], "--budget-usd means nothing to a plain Braket script"),
-        (["--python", "absent"], "is no interpreter"),
-        (["--python", "algo.py"], "is no interpreter"),
+        (["--python", "absent"], "the path of a Python that starts"),
+        (["--python", "algo.py"], "the path of a Python that starts"),
         (["--environment", "absent"], "no environment called 'absent'"),
         (["--environment", "a", "--python", "b"], "give one of them"),
         (["--environment", "a", "--requirements", "algo.txt"], "give one of them"),
@@ -463,7 +465,7 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(
 def test_a_missing_package_is_said_with_the_fix_before_anything_is_queued(qloom: Qloom, script: Any, home: Path) -> None:
     answer = qloom("run", script("import no_such_package.part\nsave(1)\n"), "--json")
     assert answer.code == 2
-    assert answer.json["error"]["message"].endswith(f"{sys.executable} -m pip install no_such_package")
+    assert answer.json["error"]["message"].endswith(f"uv pip install --python {sys.executable} no_such_package")
     assert not home.exists()
 
 

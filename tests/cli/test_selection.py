@@ -3,6 +3,7 @@
 import re
 import subprocess
 import time
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -36,10 +37,12 @@ def talker(ctx: qloom.Context, gate: str = "") -> str:
 """
 
 
-def a_job(home: Path, program: str = "vqe", state: JobState = JobState.COMPLETED, age_s: float = 0.0) -> str:
+def a_job(home: Path, program: str = "vqe", state: JobState = JobState.COMPLETED, age_s: float = 0.0, of_map: str = "") -> str:
     """A job's record without its run; ids sort by the order of the calls."""
     time.sleep(0.002)
-    job = JobSpec(job_id=new_job_id(), program=program, entry_point="m:f", source_digest="0", created_at=time.time() - age_s)
+    created_at = time.time() - age_s
+    job = JobSpec(job_id=new_job_id(), program=program, entry_point="m:f", source_digest="0", created_at=created_at)
+    job = replace(job, map=of_map)
     folder = JobFolder(FolderStore(home).create(job, {"m.py": b""}, {}))
     folder.write_status(JobStatus(state=state, attempt=1))
     return job.job_id
@@ -76,6 +79,16 @@ def test_jobs_are_listed_by_program_and_the_limit_counts_those_that_fit(qloom: Q
     assert listed(qloom, "--program", "vqe") == [third, first]
     assert listed(qloom, "--program", "vqe", "--limit", "1") == [third]
     assert qloom("job", "list", "--program", "vq").code == 2
+
+
+def test_jobs_are_listed_by_map_and_one_that_is_not_there_is_refused(qloom: Qloom, home: Path) -> None:
+    first, _, third, _ = (a_job(home, state=JobState.FAILED, of_map=name) for name in ("scan", "", "scan", "other"))
+    assert listed(qloom, "--map", "scan") == [third, first]
+    assert listed(qloom, "--map", "scan", "--limit", "1") == [third]
+    refused = qloom("job", "list", "--map", "scann")
+    assert refused.code == 2
+    assert "did you mean 'scan'" in refused.err
+    assert qloom("job", "show", first, "--json").json["map"] == "scan"
 
 
 def test_filters_hold_together(qloom: Qloom, home: Path) -> None:
@@ -166,3 +179,19 @@ def test_a_program_that_no_job_is_of_is_refused_with_the_near_names(qloom: Qloom
 
 def test_where_there_are_no_jobs_every_program_has_none(qloom: Qloom) -> None:
     assert listed(qloom, "--program", "h2_vqe") == []
+
+
+@pytest.mark.parametrize("name", ["job.json", "status.json"])
+def test_a_job_that_cannot_be_read_hides_no_other_one_and_is_named(qloom: Qloom, home: Path, name: str) -> None:
+    whole, torn = a_job(home), a_job(home)
+    (home / "jobs" / torn / name).write_text("{")
+    answer = qloom("job", "list", "--json")
+    assert (answer.code, [row["job_id"] for row in answer.json]) == (0, [whole])
+    assert f"{torn} is skipped" in answer.err
+    assert name in answer.err
+
+
+def test_a_list_without_jobs_says_so_and_where_it_looked(qloom: Qloom, home: Path) -> None:
+    answer = qloom("job", "list")
+    assert (answer.code, answer.out) == (0, "")
+    assert f"no jobs to list in {home}" in answer.err

@@ -267,7 +267,14 @@ def test_a_resumed_job_shows_its_attempt_and_how_long_it_ran() -> None:
 
 
 def test_a_loop_that_converged_early_is_done_all_the_same() -> None:
-    assert "━ 7/7" in progress_text({"done": 7, "total": 100, "rate_per_s": None}, completed=True)
+    assert "━ 7/7" in progress_text({"done": 7, "total": 100, "rate_per_s": None}, JobState.COMPLETED)
+
+
+@pytest.mark.parametrize("state", [JobState.FAILED, JobState.INTERRUPTED, JobState.CANCELLED])
+def test_a_job_that_has_ended_has_no_time_left(state: JobState) -> None:
+    seen = {"done": 7, "total": 28, "rate_per_s": 3.5}
+    assert "left" in progress_text(seen)
+    assert progress_text(seen, state).endswith("7/28 3.5/s")
 
 
 @given(st.lists(st.floats(), max_size=60), st.integers(1, 40))

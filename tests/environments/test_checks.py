@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from qloom.environments.checks import check_interpreter, check_this_process, look_at
+from qloom.environments.checks import check_interpreter, check_this_process
 from qloom.environments.keeping import Environments
+from qloom.environments.looking import look_at
 from qloom.errors import InvalidSetting, WrongState
 from tests.environments.conftest import Prepare, wanted
 

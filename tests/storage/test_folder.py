@@ -49,6 +49,20 @@ def test_it_is_a_store(store: FolderStore) -> None:
     assert isinstance(store, Store)
 
 
+def test_what_a_killed_process_left_of_a_job_is_not_in_the_way_of_another_try(store: FolderStore) -> None:
+    creating = f"""
+import os
+from pathlib import Path
+from qloom.storage import FolderStore, folder
+from qloom.jobspecs import JobSpec
+folder._copy_inputs = lambda *_: os._exit(9)
+FolderStore(Path({str(store._jobs.parent)!r})).create(JobSpec.from_json({JOB.to_json()!r}), {SOURCE!r}, {{}})
+"""
+    assert subprocess.run([sys.executable, "-c", creating], check=False).returncode == 9
+    assert leftovers(store)
+    assert store.create(JOB, SOURCE, {}).name == JOB.job_id
+
+
 def test_a_job_is_there_as_it_was_created(store: FolderStore) -> None:
     folder = JobFolder(store.create(JOB, SOURCE, {}))
     assert store.load(JOB.job_id) == folder.spec() == JOB

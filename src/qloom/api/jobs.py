@@ -49,6 +49,11 @@ class Job:
         return dict(self._job.parameters)
 
     @property
+    def map(self) -> str:
+        """Name of the map it belongs to; empty for none."""
+        return self._job.map
+
+    @property
     def folder(self) -> JobFolder:
         """Where its files are."""
         return self._folder
@@ -126,6 +131,10 @@ class Job:
         """End the job for good, its whole process group; idempotent. Returns the state it is left in."""
         return application().cancel(self._folder).state
 
+    def suspend(self) -> JobState:
+        """End the job's processes but keep it resumable; idempotent. Returns the state it is left in."""
+        return application().suspend(self._folder).state
+
     def resume(self, **options: Any) -> Job:
         """Start another attempt: it replays what is recorded and goes on.
 
@@ -161,6 +170,7 @@ class Job:
             **self.summary(),
             "state": str(status.state),
             "kind": self._job.kind,
+            "map": self._job.map or None,
             "entry_point": self._job.entry_point,
             "parameters": self._job.parameters,
             "devices": self._job.devices,

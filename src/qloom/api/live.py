@@ -1,6 +1,7 @@
 """A job in a notebook's cell that follows the job: its picture is drawn anew while it runs, with buttons where there are widgets.
 
-A display owns one thread, which ends with the job, with the kernel, or when the same job is shown in another cell.
+A display owns one thread, which ends with the job, with the kernel, or when the same job is shown in another cell. A map is
+followed in the same way, without buttons.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
     from qloom.api.jobs import Job
+    from qloom.api.maps import Map
 
 LEAST_S, MOST_S = 0.5, 5.0
 """Between two pictures of one job: the longer it is watched, the rarer they come."""
@@ -52,6 +54,35 @@ def show_live(job: Job) -> bool:
         earlier.retire()
     live.show()
     return True
+
+
+def show_live_map(shown: Map) -> bool:
+    """Show a map that is not over yet in the running cell of a Jupyter kernel, and follow it.
+
+    Returns:
+        False where nothing was shown: outside a kernel, or where the map is over.
+
+    >>> show_live_map(None)  # no kernel here
+    False
+    """
+    if not in_kernel() or shown.over:
+        return False
+    display = _displayed(shown.snapshot(), raw=True)
+    name = f"qloom shows map {shown.name}"
+    threading.Thread(target=_follow_map, args=(shown, display), name=name, daemon=True).start()
+    return True
+
+
+def _follow_map(shown: Map, display: Any) -> None:
+    begun = time.monotonic()
+    last: dict[str, str] = {}
+    while not _kernel_ends.wait(min(MOST_S, max(LEAST_S, (time.monotonic() - begun) / 60))):
+        over, bundle = shown.over, shown.snapshot()
+        if bundle != last:
+            display.update(bundle, raw=True)
+            last = bundle
+        if over:
+            return
 
 
 def in_kernel() -> bool:
@@ -216,10 +247,12 @@ class _Buttons:
 
 _shown: dict[str, LiveJob] = {}
 _guard = threading.Lock()
+_kernel_ends = threading.Event()
 
 
 @atexit.register
 def _stop_all() -> None:
+    _kernel_ends.set()
     for live in list(_shown.values()):
         live.stop()
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -21,7 +22,7 @@ from qloom.kit.job_folder import JobFolder
 from qloom.programs.definition import ProgramDefinition, inside_job
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
 MOST_ATTEMPTS = 3
@@ -98,6 +99,10 @@ def map(  # noqa: A001  the word for it, as in Python and in every pool
     """
     if inside_job():
         raise Misuse("qloom.map() was called inside a job; put what starts jobs under `if __name__ == '__main__':`")
+    if not isinstance(program, ProgramDefinition):
+        raise Misuse(f"qloom.map() takes a program first, a function under @qloom.program; got {program!r}")
+    if name is not None and not isinstance(name, str):
+        raise InvalidSetting(f"a map's name is text, got {name!r}")
     arguments = _checked(program, parameter_sets)
     parallel = _parallel(max_parallel, program.options.resources.cpus)
     launch = application().launch(program)
@@ -138,6 +143,7 @@ class Map:
         """Yield the jobs in the order of the parameter sets, each as soon as it and those before it have ended."""
         for index in range(len(self)):
             yield self._await(index)
+        self._driver.join()  # the bar stands still, and the name is free
 
     def as_completed(self) -> Iterator[MapItem]:
         """Yield the jobs in the order in which they end."""
@@ -146,6 +152,7 @@ class Map:
             new = self._await_new(seen)
             seen.update(item.index for item in new)
             yield from new
+        self._driver.join()
 
     def results(self) -> list[Any]:
         """Wait for all and return the results in the order of the parameter sets.
@@ -189,9 +196,43 @@ class Map:
             self.suspend()
 
     def __repr__(self) -> str:
-        return (
-            f"<Map {self.name} {self._record.program}: {', '.join(f'{count} {what}' for what, count in self.counts().items())}>"
+        counts = ", ".join(f"{count} {what}" for what, count in self.counts().items())
+        return f"<Map {self.name} {self._record.program}: {counts}>"
+
+    # ---- notebooks ---------------------------------------------------------------------------------------------------
+
+    @property
+    def over(self) -> bool:
+        """Whether no more jobs are started or waited for: all have ended, or the map was."""
+        return self._driver.over
+
+    def snapshot(self) -> dict[str, str]:
+        """Return what a notebook shows: how far the map is at this moment, as text and as HTML without scripts."""
+        # Here, as a map without a notebook does not wait for it.
+        from qloom.report.map_snapshot import MapSnapshot, html_map, text_map
+
+        with self._changed:
+            failures = sorted((item for item in self._items.values() if item.error is not None), key=lambda item: item.index)
+        shown = MapSnapshot(
+            name=self.name,
+            program=self._record.program,
+            counts=self.counts(),
+            running=0 if self.over else self._driver.running,
+            over=self.over,
+            problem=str(self._driver.problem or ""),
+            failures=tuple((item.index, item.parameters, str(item.error)) for item in failures),
         )
+        return {"text/plain": text_map(shown), "text/html": html_map(shown)}
+
+    def _repr_mimebundle_(self, **_wanted: Any) -> dict[str, str]:
+        return self.snapshot()
+
+    def _ipython_display_(self) -> None:
+        """Follow the map in a kernel, where a cell's output can change; anywhere else leave it to `_repr_mimebundle_`."""
+        from qloom.api.live import show_live_map
+
+        if not show_live_map(self):
+            raise NotImplementedError("nothing to follow; IPython takes _repr_mimebundle_ instead")
 
     # ---- inside ------------------------------------------------------------------------------------------------------
 
@@ -257,6 +298,11 @@ class _Driver(threading.Thread):
         self._running: dict[int, JobFolder] = {}
         self._resumed: dict[int, int] = {}
         self._end: Callable[[JobFolder], JobStatus] | None = None
+
+    @property
+    def running(self) -> int:
+        """How many jobs run."""
+        return len(self._running)
 
     def run(self) -> None:
         try:
@@ -325,6 +371,9 @@ class _Driver(threading.Thread):
 
 
 def _checked(program: ProgramDefinition, parameter_sets: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    if not isinstance(parameter_sets, Iterable) or isinstance(parameter_sets, Mapping | str | bytes):
+        step = f'[{{"x": 1}}, {{"x": 2}}] runs {program.name} twice'
+        raise InvalidParameters(f"parameter sets are several dicts, one for each job: {step}; got {parameter_sets!r}")
     checked = []
     for index, one in enumerate(parameter_sets):
         if not isinstance(one, Mapping):
@@ -365,14 +414,18 @@ def _bar(record: MapRecord, *, wanted: bool | None) -> Callable[[MapItem | None]
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[failed]}"))
-    progress = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
+    # What the caller prints goes above the bar where both are on a terminal, and where it was sent to otherwise.
+    console, same = Console(stderr=True), sys.stdout.isatty()
+    progress = Progress(*columns, TimeRemainingColumn(), console=console, redirect_stdout=same)
     task = progress.add_task(record.program, total=len(record.jobs), failed="")
     failed = 0
     progress.start()
+    atexit.register(progress.stop)  # whoever leaves early: a bar that is killed leaves a terminal without its cursor
 
     def show(item: MapItem | None) -> None:
         nonlocal failed
         if item is None:
+            atexit.unregister(progress.stop)
             progress.stop()
             return
         failed += item.error is not None

@@ -51,6 +51,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         app(args=given, obj=given)  # what was typed: `run` may have to start again in another environment
     except SystemExit as leaving:  # typer ends so, after a usage error (2) as after a command
+        if "--json" in given and (usage := _usage_error(leaving)):
+            emit({"error": {"type": "Misuse", "message": usage}})
         return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     except QloomError as error:
         return _say(error, as_json="--json" in given)
@@ -61,6 +63,12 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
     return 0
+
+
+def _usage_error(leaving: SystemExit) -> str:
+    """What typer found wrong with the command line and has told on stderr; nothing where it ended for another reason."""
+    message = getattr(leaving.__context__, "format_message", None)  # its class is click's, or typer's own in later versions
+    return message() if message else ""
 
 
 def _say(error: QloomError, *, as_json: bool) -> int:

@@ -95,7 +95,7 @@ def _package(name: str, purpose: str) -> Finding:
 
 def _environments() -> Finding:
     try:
-        return Finding("environments", "ok", application().environments.summary())
+        return Finding("environments", "ok", application().environments.kept.summary())
     except Misuse as error:
         return Finding("environments", "note", f"programs that ask for packages are refused: {error}")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from qloom.app import application
 from qloom.cli.output import notes
+from qloom.surroundings import command_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +33,7 @@ def enter_environment(
     Raises:
         InvalidSetting, MissingExtra, Unavailable: the environment cannot be built, or does not fit.
     """
-    environment = application().environment_of_file(
+    environment = application().environments.of_file(
         file,
         name,
         requirements=None if requirements is None else str(requirements.absolute()),
@@ -41,7 +42,7 @@ def enter_environment(
     )
     if environment is None:
         return
-    command, variables = application().command_in(environment, arguments)
+    command, variables = command_in(environment, arguments)
     sys.stdout.flush()
     sys.stderr.flush()
     os.execve(command[0], command, variables)  # noqa: S606  it takes the place of this process

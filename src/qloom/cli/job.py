@@ -13,7 +13,7 @@ from qloom.api import jobs
 from qloom.app import application
 from qloom.cli.live import follow
 from qloom.cli.outcome import Outcome, finish
-from qloom.cli.output import Json, emit, error_document, moment, notes, people, table
+from qloom.cli.output import Json, emit, error_document, moment, notes, people, readable, table
 from qloom.cli.selection import Selection, read_since, read_states
 from qloom.errors import QloomError
 from qloom.report import write_comparison, write_report
@@ -28,17 +28,25 @@ def list_jobs(
     state: Annotated[list[str] | None, typer.Option(metavar="STATE", help="Only in this state; may be repeated.")] = None,
     since: Annotated[str | None, typer.Option(metavar="WHEN", help="Only from the last 2h, 3d, ... or since a date.")] = None,
     program: Annotated[str | None, typer.Option(metavar="NAME", help="Only of this program.")] = None,
+    of_map: Annotated[str | None, typer.Option("--map", metavar="NAME", help="Only of this map.")] = None,
     limit: Annotated[int | None, typer.Option(min=0, help="At most so many.")] = None,
     as_json: Json = False,
 ) -> None:
     """List jobs, newest first."""
     oldest = None if since is None else read_since(since, time.time())
-    selection = Selection(states=read_states(state or []), since=oldest, program=program, limit=limit)
-    summaries = selection.summaries(jobs.jobs(limit=None if state or since or program else limit))
+    selection = Selection(states=read_states(state or []), since=oldest, program=program, map=of_map, limit=limit)
+    found = jobs.jobs(limit=None if state or since or program or of_map else limit)
+    skipped = list(application().store.problems)
+    summaries = selection.summaries(found, skipped.append)
+    for problem in skipped:
+        notes().print(f"note: {problem}", style="yellow", markup=False)
     if as_json:
         emit(summaries)
         return
     rows = [(item["job_id"], item["program"], item["state"], moment(item["created_at"])) for item in summaries]
+    if not rows:
+        notes().print(f"no jobs to list in {application().settings.home}", style="dim", markup=False)
+        return
     table("Jobs", ["id", "program", "state", "created"], rows, cut="program")
 
 
@@ -59,7 +67,7 @@ def for_people(details: dict[str, Any]) -> list[tuple[str, str]]:
     [('job_id', '01'), ('seconds', '1.50'), ('parameters', 'shots=10, word=a')]
     """
     shown = {**details, "created_at": moment(details["created_at"])} if "created_at" in details else details
-    lines = {key: _line(value) for key, value in shown.items()}
+    lines = {key: _line(readable(value) if key == "result" else value) for key, value in shown.items()}
     return [(key, line) for key, line in lines.items() if line]
 
 

@@ -10,11 +10,14 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from qloom.app import application
 from qloom.cli.output import notes
@@ -84,6 +87,13 @@ def _screen(*, quiet: bool) -> Iterator[Callable[[Job, JobStatus, list[str]], No
         yield lambda _job, _status, lines: sys.stderr.writelines(line + "\n" for line in lines)
 
 
+class _Metrics(ProgressColumn):
+    """The column that gives way on a narrow terminal, so that steps and time left can be read."""
+
+    def render(self, task: Task) -> Text:
+        return Text(task.fields["metrics"], style="green", no_wrap=True, overflow="ellipsis")
+
+
 class _Bar:
     """A rich progress bar fed from the job's progress file and journal."""
 
@@ -96,7 +106,7 @@ class _Bar:
             TextColumn("{task.fields[rate]}", style="cyan"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[metrics]}", style="green", markup=False),
+            _Metrics(),
             console=notes(),
         )
         self._task = self._progress.add_task("starting", total=None, rate="", metrics="")

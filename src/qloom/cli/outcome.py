@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from qloom.cli.output import emit, notes, people
+from qloom.cli.output import emit, notes, people, readable
+from qloom.errors import QloomError
 from qloom.jobspecs import JobState, JobStatus
 from qloom.report import write_report
 
@@ -42,25 +43,36 @@ class Outcome:
 
 
 def finish(job: Job, status: JobStatus, *, as_json: bool, report: Path | None = None) -> None:
-    """Print what became of a job and write its report if asked; exit 1 unless it is COMPLETED."""
-    if report is not None:
-        write_report(job, report)
+    """Print what became of a job and write its report if asked; exit 1 unless it is COMPLETED and reported."""
     outcome = Outcome.of(job, status)
     done = status.state is JobState.COMPLETED
     if as_json:
         emit(outcome.document())
     elif done:
-        people().print(json.dumps(outcome.result, indent=2), markup=False)
+        people().print(json.dumps(readable(outcome.result), indent=2), markup=False)
     for problem in outcome.problems:
         notes().print(f"note: {problem}", style="yellow", markup=False)
     if not done:
         _say_why(job, status)
+    reported = report is None or _reported(job, report)
+    if not (done and reported):
         raise typer.Exit(EXIT_FAILED)
+
+
+def _reported(job: Job, path: Path) -> bool:
+    """Write the report; where it cannot be written the job has still run, and what became of it has been told."""
+    try:
+        write_report(job, path)
+    except QloomError as error:
+        again = f"write it with: qloom job report {job.id} --output FILE"
+        notes().print(f"error: no report: {error}\n{again}", style="red", markup=False)
+        return False
+    return True
 
 
 def _say_why(job: Job, status: JobStatus) -> None:
     console = notes()
     reason = f" ({status.reason})" if status.reason else ""
     console.print(f"job {job.id} is {status.state}{reason}: {status.error}", style="red", markup=False)
-    if status.state in (JobState.INTERRUPTED, JobState.FAILED):
+    if status.state in (JobState.INTERRUPTED, JobState.FAILED) and "qloom job resume" not in status.error:
         console.print(f"go on with: qloom job resume {job.id}", markup=False)

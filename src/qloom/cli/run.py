@@ -191,12 +191,14 @@ def _merged(resources: Resources, said: dict[str, Any]) -> Resources:
 
 
 def _pairs(texts: list[str], option: str) -> dict[str, str]:
-    pairs = {}
+    kind = InvalidParameters if option == "-p" else InvalidSetting
+    pairs: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name:
-            kind = InvalidParameters if option == "-p" else InvalidSetting
             raise kind(f"{option} takes KEY=VALUE, got {text!r}")
+        if name in pairs:
+            raise kind(f"{option} gives {name} twice, {pairs[name]!r} and {value!r}; give it once")
         pairs[name] = value
     return pairs
 
@@ -204,7 +206,7 @@ def _pairs(texts: list[str], option: str) -> dict[str, str]:
 def _dry_run(program: Program, arguments: dict[str, Any], *, as_json: bool) -> None:
     bundle = bundle_function(program.function, data_files=program.options.data_files)
     application().check_options(program.options)
-    environment = application().describe_environment(program, bundle)
+    environment = application().environments.describe(program, bundle)
     document = {
         "program": program.name,
         "parameters": arguments,

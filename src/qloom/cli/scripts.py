@@ -90,12 +90,13 @@ def start_script(call: ScriptCall, *, dry_run: bool, as_json: bool) -> Job | Non
     app = application()
     if not as_json:
         _say_notes(script)
+    launch = app.launch_script(script, call.hyperparameters, options, **where)
     if dry_run:
-        interpreter, _ = app.check_script(script, call.hyperparameters, options, **where)
-        document = _document(script, call.hyperparameters, options) | {"python": interpreter.path, "version": interpreter.version}
+        job = launch.template
+        document = _document(script, call.hyperparameters, options) | {"python": job.python, "version": job.versions["python"]}
         _show(document, as_json=as_json)
         return None
-    return Job(app.submit_script(script, call.hyperparameters, options, **where))
+    return Job(launch.start(call.hyperparameters))
 
 
 def read_inputs(texts: list[str]) -> dict[str, str]:
@@ -123,6 +124,8 @@ def read_inputs(texts: list[str]) -> dict[str, str]:
 
 
 def _split(target: str) -> tuple[Path, str]:
+    if not target.strip():  # a shell variable that is not set, say: it does not mean the folder we are in
+        raise Misuse("an empty name is no file; give a Python file, as in `qloom run vqe.py`")
     whole = Path(target)
     if whole.exists():
         return whole, ""

@@ -1,4 +1,4 @@
-"""Which jobs `qloom job list` lists: by state, age and program."""
+"""Which jobs `qloom job list` lists: by state, age, program and map."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from qloom.errors import InvalidSetting, UnknownName
+from qloom.errors import InvalidSetting, QloomError, UnknownName
 from qloom.jobspecs import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from qloom.api.jobs import Job
 
@@ -27,32 +27,47 @@ class Selection:
         states: any of these.
         since: created at this time or later, seconds since 1970, UTC.
         program: of exactly this name.
+        map: of the map of exactly this name.
         limit: at most so many.
     """
 
     states: frozenset[JobState] = frozenset()
     since: float | None = None
     program: str | None = None
+    map: str | None = None
     limit: int | None = None
 
-    def summaries(self, found: Iterable[Job]) -> list[dict[str, Any]]:
+    def summaries(self, found: Iterable[Job], tell: Callable[[str], None]) -> list[dict[str, Any]]:
         """Return the summaries of the jobs that fit, in the order given.
 
+        Args:
+            found: the jobs.
+            tell: told of each that cannot be read: one torn record does not hide the other jobs.
+
         Raises:
-            UnknownName: none of these jobs is of that program; the near names are given.
+            UnknownName: none of these jobs is of that program, or of that map; the near names are given.
         """
         programs: set[str] = set()
-        fitting = list(islice(self._fitting(found, programs), self.limit))
-        if self.program is not None and programs and self.program not in programs and self.limit != 0:
-            raise UnknownName.among("program with a job here", self.program, programs)
+        maps: set[str] = set()
+        fitting = list(islice(self._fitting(found, programs, maps, tell), self.limit))
+        for what, wanted, seen in (("program", self.program, programs), ("map", self.map, maps)):
+            if wanted is not None and programs and wanted not in seen and self.limit != 0:
+                raise UnknownName.among(f"{what} with a job here", wanted, seen)
         return fitting
 
-    def _fitting(self, found: Iterable[Job], programs: set[str]) -> Iterator[dict[str, Any]]:
+    def _fitting(
+        self, found: Iterable[Job], programs: set[str], maps: set[str], tell: Callable[[str], None]
+    ) -> Iterator[dict[str, Any]]:
         for job in found:
             programs.add(job.program)
-            if self.program is not None and job.program != self.program:
+            maps.update(filter(None, [job.map]))
+            if self.program not in (None, job.program) or self.map not in (None, job.map):
                 continue  # before its state is looked at, which reads two more files
-            summary = job.summary()
+            try:
+                summary = job.summary()
+            except QloomError as error:
+                tell(f"job {job.id} is skipped: {error}")
+                continue
             if self._fits(summary):
                 yield summary
 

@@ -208,7 +208,7 @@ def draw(views: Sequence[View], width: int, height: int) -> list[Text]:
 
 def _head(view: View, width: int) -> list[Text]:
     lines = [_title(view)]
-    if text := progress_text(view.progress, completed=view.status.state is JobState.COMPLETED):
+    if text := progress_text(view.progress, view.status.state):
         lines.append(_plain(f"  {text}", "cyan"))
     shown = list(view.metrics.items())
     lines += [_metric(name, values, width) for name, values in shown[:SHOWN_METRICS]]
@@ -251,8 +251,8 @@ def _plain(text: str, style: str) -> Text:
     return line.append(text, style)
 
 
-def progress_text(seen: Mapping[str, Any], *, completed: bool = False) -> str:
-    """Return a bar with what is done, the rate and the time left; nothing where the program tells no progress.
+def progress_text(seen: Mapping[str, Any], state: JobState = JobState.RUNNING) -> str:
+    """Return a bar with what is done, the rate and, until the job ends, the time left; nothing where it tells no progress.
 
     >>> progress_text({"done": 7, "total": 28, "rate_per_s": 3.5})
     '━━━━━━━───────────────────── 7/28 3.5/s 0:00:06 left'
@@ -262,12 +262,12 @@ def progress_text(seen: Mapping[str, Any], *, completed: bool = False) -> str:
     done, total, rate = seen.get("done", 0), seen.get("total"), seen.get("rate_per_s")
     if not seen or not (done or total):
         return ""
-    if completed:  # a loop that ended early, having converged, is done all the same
+    if state is JobState.COMPLETED:  # a loop that ended early, having converged, is done all the same
         total = max(done, 1)
     parts = [bar(done, total), f"{done}/{total}"] if total else [f"{done} done"]
     if rate:
         parts.append(f"{rate:,.0f}/s" if rate >= 100 else f"{rate:.2g}/s")
-        if total and done < total:
+        if total and done < total and not state.ended:
             parts.append(f"{clock((total - done) / rate)} left")
     return " ".join([*parts, *([description] if (description := seen.get("description")) else [])])
 

@@ -2,101 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
-import json
 import os
 import shlex
-import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qloom.environments.asked import is_version
 from qloom.environments.requirements import canonical, parse_all, parse_versions
-from qloom.errors import CorruptRecord, InvalidSetting
-from qloom.kit.files import read_json, write_json
+from qloom.errors import InvalidSetting, Misuse, UnknownName
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable
 
     from qloom.environments.asked import Wanted
+    from qloom.environments.looking import Look
 
-START_S = 60.0
-"""For an interpreter to start and look around."""
-
-# Run by another interpreter, perhaps an old one: nothing of qloom, nothing newer than Python 3.8.
-_LOOK = """
-import sys
-sys.path[:] = [place for place in sys.path if place]
-import importlib.util, json, os, sysconfig
-try:
-    from importlib.metadata import distributions
-except ImportError:
-    distributions = lambda: ()
-def there(name):
-    try:
-        return importlib.util.find_spec(name) is not None
-    except (ImportError, ValueError):
-        return False
-packages = {}
-for one in distributions():
-    packages.setdefault(str(one.metadata["Name"]), one.version)
-print(json.dumps({
-    "version": ".".join(map(str, sys.version_info[:3])), "implementation": sys.implementation.name,
-    "platform": sysconfig.get_platform(), "behind": os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable),
-    "packages": packages, "missing": [name for name in sys.argv[1:] if not there(name)],
-    "places": {place: os.stat(place).st_mtime_ns for place in sys.path if os.path.isdir(place)},
-}))
-"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """What one interpreter says about itself.
-
-    Attributes:
-        version: as "3.11.7".
-        implementation, platform: as `sys` and `sysconfig` name them.
-        behind: the Python behind a virtual environment; else the interpreter itself; links followed.
-        packages: installed package -> version.
-        missing: which of the imports that were asked about it cannot find.
-        places: folder it imports from -> when that last changed, nanoseconds since 1970.
-    """
-
-    version: str
-    implementation: str
-    platform: str
-    behind: str
-    packages: dict[str, str]
-    missing: tuple[str, ...]
-    places: dict[str, int]
-
-
-def look_at(python: Path, imports: Iterable[str] = (), *, kept_in: Path | None = None) -> Look:
-    """Return what an interpreter says about itself; asked again only when one of its folders has changed.
-
-    Args:
-        python: its executable.
-        imports: top-level modules that it should find.
-        kept_in: folder where answers are kept; None asks each time.
-
-    Raises:
-        InvalidSetting: it does not start.
-
-    >>> look_at(Path(sys.executable), ["json", "no_such_module"]).missing
-    ('no_such_module',)
-    """
-    names = sorted(set(imports))
-    kept = None if kept_in is None else kept_in / f"{_digest([str(python), _changed(python), *names])}.json"
-    known = None if kept is None else _kept(kept)
-    if known is not None:
-        return known
-    look = _ask(python, names)
-    if kept is not None:
-        write_json(kept, {name: getattr(look, name) for name in Look.__slots__}, durable=False)
-    return look
+OLDEST_FOR_SCRIPTS = "3.9"
+DISTRIBUTIONS = {
+    "braket": "amazon-braket-sdk",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+    "PIL": "pillow",
+    "cv2": "opencv-python",
+}
+"""Top-level modules whose package is called otherwise."""
 
 
 def check_interpreter(look: Look, python: Path, wanted: Wanted, *, qloom: str | None = None) -> list[str]:
@@ -192,45 +123,50 @@ def _installed(name: str) -> str | None:
         return None
 
 
-def _ask(python: Path, names: Sequence[str]) -> Look:
-    fix = 'give a version as "3.12", or the path of a Python that starts'
-    try:
-        done = subprocess.run(
-            [str(python), "-c", _LOOK, *names],
-            check=False,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=START_S,
-        )
-        document = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
-    except (OSError, subprocess.TimeoutExpired, ValueError, IndexError) as error:
-        raise InvalidSetting(f"the interpreter {python} does not start: {error}; {fix}") from error
-    if document is None:
-        last = (done.stderr.strip().splitlines() or ["no word why"])[-1]
-        raise InvalidSetting(f"the interpreter {python} does not start: {last}; {fix}")
-    return Look(**(document | {"missing": tuple(document["missing"])}))
+# ---- plain scripts -----------------------------------------------------------------------------------------------------
 
 
-def _kept(path: Path) -> Look | None:
-    try:
-        document = read_json(path)
-        look = Look(**(document | {"missing": tuple(document["missing"])}))
-    except (OSError, CorruptRecord, LookupError, TypeError):
-        return None
-    return look if all(_mtime(place) == changed for place, changed in look.places.items()) else None
+def find_interpreter(python: str | None, environment: str | None, home: Path) -> Path:
+    """Return the path of the interpreter that was asked for; this one where none was.
+
+    Args:
+        python: path of an interpreter.
+        environment: name of a folder with a virtual environment in `home/environments/` or in `.environments/` here.
+        home: qloom's home.
+
+    Raises:
+        Misuse: both were given.
+        UnknownName: no environment of that name, with the nearest.
+
+    >>> find_interpreter("/usr/bin/python3", None, Path("/q"))
+    PosixPath('/usr/bin/python3')
+    """
+    if python is not None and environment is not None:
+        raise Misuse("--python and --environment both name an interpreter; give one of them")
+    if environment is None:
+        return Path(os.path.abspath(python or sys.executable))  # noqa: PTH100  links are kept as they are
+    known: dict[str, Path] = {}
+    for folder in (Path.cwd() / ".environments", home / "environments"):
+        known |= {path.parents[1].name: path for path in folder.glob("*/bin/python")}
+    if environment not in known:
+        raise UnknownName.among("environment", environment, known)
+    return known[environment]
 
 
-def _mtime(place: str) -> int | None:
-    try:
-        return os.stat(place).st_mtime_ns  # noqa: PTH116  one system call
-    except OSError:
-        return None
+def check_for_script(look: Look, python: Path, script: str) -> None:
+    """Refuse to start a script with a Python that is too old for any, or that lacks what the script imports.
 
-
-def _changed(python: Path) -> str:
-    return str(_mtime(str(python)))
-
-
-def _digest(texts: Sequence[str]) -> str:
-    return hashlib.blake2b(json.dumps(texts).encode(), digest_size=16).hexdigest()
+    Raises:
+        InvalidSetting: with the modules, and how to get them.
+    """
+    if not parse_versions(f">={OLDEST_FOR_SCRIPTS}", "a script").contains(look.version):
+        raise InvalidSetting(f"{python} is Python {look.version}, scripts need {OLDEST_FOR_SCRIPTS} or newer")
+    if not look.missing:
+        return
+    tops = dict.fromkeys(name.partition(".")[0] for name in look.missing)
+    packages = " ".join(DISTRIBUTIONS.get(name, name) for name in tops)
+    raise InvalidSetting(
+        f"{script} imports {', '.join(look.missing)}, which {python} (Python {look.version}) does not have; name another "
+        "interpreter (--python PATH, --environment NAME), list its packages (--requirements FILE), or install what is missing: "
+        f"uv pip install --python {shlex.quote(str(python))} {packages}"
+    )

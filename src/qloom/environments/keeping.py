@@ -23,13 +23,14 @@ from typing import TYPE_CHECKING, Any
 from qloom.environments import INSIDE, LOCK, own
 from qloom.environments.asked import Wanted, is_version
 from qloom.environments.building import Builder, Plan, digest_of, silent
-from qloom.environments.checks import Look, check_interpreter, look_at, same_file, same_version
+from qloom.environments.checks import check_interpreter, same_file, same_version
 from qloom.environments.environment import (
     Environment,
     Interpreter,
     current_environment,
     read_environment,
 )
+from qloom.environments.looking import Look, look_at
 from qloom.environments.requirements import parse_all, parse_versions
 from qloom.environments.uv import find_python, refuse, run_uv, uv_version
 from qloom.errors import CorruptRecord, InvalidSetting, Unavailable, WrongState
@@ -37,6 +38,8 @@ from qloom.kit.files import read_json, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from packaging.specifiers import SpecifierSet
 
     from qloom.environments.building import Progress
 
@@ -258,6 +261,7 @@ class Environments:
         bounds = parse_versions(wanted.requires_python, wanted.requires_python_from)
         limits = own.requires_python() if with_qloom else ""
         if not wanted.python:
+            _refuse_both(bounds, limits, wanted.requires_python_from)
             found = (
                 running if bounds.contains(running.version) else self._found(_joined(bounds, limits), wanted.requires_python_from)
             )
@@ -387,6 +391,14 @@ def _refuse_python(version: str, limits: str, wanted: Wanted) -> None:
     if limits and not parse_versions(limits, "qloom").contains(padded):
         who = wanted.python_from or wanted.requires_python_from or wanted.requirements_from
         raise InvalidSetting(f"{who} asks for Python {version}, and qloom runs on {limits}: choose one of those")
+
+
+def _refuse_both(bounds: SpecifierSet, limits: str, who: str) -> None:
+    """Refuse bounds that leave no release of Python on which qloom runs; otherwise a search would tell nothing of that."""
+    both = parse_versions(_joined(bounds, limits), who)
+    releases = (f"3.{minor}.{micro}" for minor in range(60) for micro in range(40))
+    if limits and not any(map(both.contains, releases)):
+        raise InvalidSetting(f"{who} requires Python {bounds}, and qloom runs on {limits}: allow one of those")
 
 
 def _joined(bounds: object, limits: str) -> str:

@@ -28,8 +28,8 @@ from qloom.kit.job_folder import JobFolder, Lease
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from qloom.executors.forks import Run
     from qloom.executors.output_lines import Listened
-    from qloom.executors.workers import Run
 
     Command = Sequence[str] | Listened | Callable[[], int]
 

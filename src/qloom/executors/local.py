@@ -56,18 +56,22 @@ def supervisor_command(job: JobSpec, folder: Path, attempt: int) -> list[str]:
     return [supervising_python(job), "-P", "-m", "qloom.entry", "supervise", str(folder), str(attempt)]
 
 
-def create(**options: object) -> LocalExecutor:
+def create(*, fork_server: bool = True, **options: object) -> LocalExecutor:
     """Jobs run as child processes of this machine.
 
+    Args:
+        fork_server: whether repeated jobs start from a process that has loaded what programs need.
+        options: none; they are refused by name.
+
     Raises:
-        UnknownName: an option; there are none.
+        UnknownName: another option.
 
     >>> create().name
     'local'
     """
     for name in options:
-        raise UnknownName.among("option of the local executor", name, [])
-    return LocalExecutor()
+        raise UnknownName.among("option of the local executor", name, ["fork_server"])
+    return LocalExecutor() if fork_server else LocalExecutor(server_command=None)
 
 
 class LocalExecutor:
@@ -167,8 +171,10 @@ class LocalExecutor:
 
     def find(self, folder: Path, attempt: int) -> LocalHandle | None:
         place = JobFolder(folder)
+        if not place.supervisor_log(attempt).exists():
+            return None
         status = place.recorded_status()
-        if status.attempt < attempt or not place.supervisor_log(attempt).exists():
+        if status.attempt < attempt:
             return None
         if status.attempt == attempt and status.pid is None:
             status = self._once_started(place, attempt)

@@ -185,6 +185,9 @@ class Loop:
             command = _boxed(attempt, job, command)
         return start_program(command, environment, attempt.folder.work(attempt.number), job.resources)
 
+    def fell_silent(self, program: Program) -> None:
+        """Nothing follows from that here: its end is for `waitpid` to tell."""
+
     def release(self, program: Program) -> None:
         program.close()
 

@@ -195,7 +195,9 @@ def exit_code_of(run: Callable[[], int]) -> int:
 
 
 def renew_random_state() -> None:
-    """Seed numpy's global generator afresh, as an interpreter's start does; Python's own does that after every fork."""
+    """Seed the global generators of Python and of numpy afresh, as an interpreter's start does."""
+    if (python_random := sys.modules.get("random")) is not None:
+        python_random.seed()
     if (numpy_random := sys.modules.get("numpy.random")) is not None:
         numpy_random.seed()
 

@@ -13,29 +13,33 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import time
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qloom.executors.forks import Fork, Key
 from qloom.executors.local_supervisor import Loop
-from qloom.executors.workers import Key, Worker
 from qloom.kit import processes
 from qloom.kit.boxes import Box
-from qloom.kit.control_groups import ControlGroup
+from qloom.kit.control_groups import NAME_PREFIX, ControlGroup, own_groups
 from qloom.kit.job_folder import JobFolder
 from qloom.kit.sandbox import python_paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from qloom.executors.forks import Run
     from qloom.executors.program_process import Program
     from qloom.executors.supervision import Attempt, Supervision
-    from qloom.executors.workers import Run
     from qloom.jobspecs import JobSpec
 
+LET_GO_S = 2.0
+"""Time for forks that wait in vain to end."""
+_GROUP = "server-"
 SPARES = 2
-"""Workers that wait for an attempt nobody has asked for yet."""
+"""Forks that wait for an attempt nobody has asked for yet."""
 
 
 class SharedLoop(Loop):
@@ -44,12 +48,13 @@ class SharedLoop(Loop):
     Args:
         run: (folder, attempt) -> what runs the program in a fork.
         place: where a fork writes its marker.
-        make_rehearsal: makes, below an empty folder, the folder of a job that does nothing, for workers that have time.
+        make_rehearsal: makes, below an empty folder, the folder of a job that does nothing, for forks that have time.
         scratch: a folder for that.
     """
 
     def __init__(self, run: Run, place: processes.MarkerPlace, make_rehearsal: Callable[[Path], Path], scratch: Path) -> None:
         super().__init__()
+        self._started = processes.start_time(os.getpid())
         self._make_rehearsal = make_rehearsal
         self._rehearsal = JobFolder(make_rehearsal(scratch))
         self.environment: Mapping[str, str] = {}
@@ -58,11 +63,12 @@ class SharedLoop(Loop):
         self._group = _join_group()
         self._owners: dict[int, str] = {}  # process -> its job, as far as it was seen
         self._nobodys: dict[int, set[str]] = {}  # process -> jobs that may have started it
-        self._spares: list[Worker] = []
-        self._busy: dict[int, Worker] = {}
-        self._free: list[Worker] = []
+        self._spares: list[Fork] = []
+        self._busy: dict[int, Fork] = {}
+        self._leaving: set[int] = set()  # forks that have said their last word, have no children, and are about to end
+        self._free: list[Fork] = []
         self._boxes: dict[tuple[Path, int | None], Box] = {}
-        self._boxed: dict[tuple[Path, int | None], list[Worker]] = {}
+        self._boxed: dict[tuple[Path, int | None], list[Fork]] = {}
         self._some_ended = False
         self._bound: int | None = 0
 
@@ -77,10 +83,11 @@ class SharedLoop(Loop):
             self._prepare()
 
     def close(self) -> None:
-        for worker in (*self._spares, *self._free, *(one for workers in self._boxed.values() for one in workers)):
-            worker.close()
+        for fork in (*self._spares, *self._free, *(one for forks in self._boxed.values() for one in forks)):
+            fork.close()
         for box in self._boxes.values():
             box.close()
+        self._wait_for_forks()
         super().close()
         if self._group is not None:
             self._group.leave()
@@ -101,55 +108,65 @@ class SharedLoop(Loop):
         if box is None and not callable(command):
             return super().start(attempt, job, command)
         if box is not None:
-            return self._give_to(lambda: self._boxed_worker(box), attempt, None)
+            return self._give_to(lambda: self._boxed_fork(box), attempt, None)
         key = Key(job.source_digest, repr(asdict(job.resources))) if attempt.again else None
-        return self._give_to(lambda: self._worker(key), attempt, key)
+        return self._give_to(lambda: self._fork(key), attempt, key)
+
+    def fell_silent(self, program: Program) -> None:
+        fork = self._busy.get(program.pid)
+        if fork is not program or fork is None or (code := fork.last_word()) is None:
+            return
+        for one in self.attempts:
+            if one.program == fork.pid:
+                self._leaving.add(fork.pid)
+                one.ended(code)
+        self._some_ended = True
 
     def release(self, program: Program) -> None:
-        worker = self._busy.pop(program.pid, None)
-        if worker is None or program is not worker:
+        fork = self._busy.pop(program.pid, None)
+        if fork is None or program is not fork:
             program.close()
             return
-        self.forget(worker.channel.fileno())
-        if worker.waits and worker.left:
-            self._free.append(worker)
+        self.forget(fork.channel.fileno())
+        if fork.waits and fork.left:
+            self._free.append(fork)
         else:
-            worker.close()
+            fork.close()
 
     def fence(self, name: str, pid: int, most_tasks: int | None) -> ControlGroup | None:
         return None
 
     def facts(self) -> dict[str, object]:
         group = None if self._group is None else str(self._group.path)
-        return {"fork_server": {"started": processes.start_time(os.getpid()), "control_group": group}}
+        return {"fork_server": {"started": self._started, "control_group": group}}
 
     # ---- inside ------------------------------------------------------------------------------------------------------
 
-    def _give_to(self, find: Callable[[], Worker], attempt: Attempt, key: Key | None) -> Worker:
+    def _give_to(self, find: Callable[[], Fork], attempt: Attempt, key: Key | None) -> Fork:
         while True:
-            worker = find()
+            fork = find()
             try:
-                worker.give(attempt.folder.path, attempt.number, attempt.environment, key)
+                fork.give(attempt.folder.path, attempt.number, attempt.environment, key)
                 break
             except OSError:  # it was killed while it waited
-                worker.close()
-        self._busy[worker.pid] = worker
-        self.watch(worker.channel.fileno(), partial(self._hear_worker, worker))
-        return worker
+                fork.close()
+        self._busy[fork.pid] = fork
+        self.watch(fork.channel.fileno(), partial(self._hear_fork, fork))
+        return fork
 
     def _prepare(self) -> None:
-        """Fork a worker, while nothing else is to be done."""
+        """Fork a fork, while nothing else is to be done."""
         if len(self._spares) < SPARES:
             rehearsal = self._rehearsal
-            self._spares.append(Worker.fork(self._run, self._place, self.environment, rehearsal=lambda: rehearsal))
+            self._spares.append(Fork.start(self._run, self._place, self.environment, rehearsal=lambda: rehearsal))
             return
         for key, box in self._boxes.items():
             if len(self._boxed[key]) < SPARES and box.stands:
-                self._boxed[key].append(self._fork_into(box))
+                self._boxed[key].append(self._start_in(box))
                 return
 
-    def _fork_into(self, box: Box, *, rehearse: bool = True) -> Worker:
-        return Worker.fork(
+    def _start_in(self, box: Box, *, rehearse: bool = True) -> Fork:
+        return Fork.start(
             self._run, self._place, self.environment, rehearsal=self._rehearsal_inside if rehearse else None, box=box
         )
 
@@ -174,24 +191,24 @@ class SharedLoop(Loop):
         self._boxed[key] = []
         return self._boxes[key]
 
-    def _boxed_worker(self, box: Box) -> Worker:
+    def _boxed_fork(self, box: Box) -> Fork:
         key = next(key for key, one in self._boxes.items() if one is box)
-        return self._boxed[key].pop() if self._boxed[key] else self._fork_into(box, rehearse=False)
+        return self._boxed[key].pop() if self._boxed[key] else self._start_in(box, rehearse=False)
 
-    def _worker(self, key: Key | None) -> Worker:
-        for worker in self._free if key else ():
-            if worker.key == key:
-                self._free.remove(worker)
-                return worker
-        return self._spares.pop() if self._spares else Worker.fork(self._run, self._place, self.environment)
+    def _fork(self, key: Key | None) -> Fork:
+        for fork in self._free if key else ():
+            if fork.key == key:
+                self._free.remove(fork)
+                return fork
+        return self._spares.pop() if self._spares else Fork.start(self._run, self._place, self.environment)
 
-    def _hear_worker(self, worker: Worker) -> None:
-        code = worker.answer()
+    def _hear_fork(self, fork: Fork) -> None:
+        code = fork.answer()
         if code is None:
-            self.forget(worker.channel.fileno())
+            self.forget(fork.channel.fileno())
             return
         for one in self.attempts:
-            if one.program == worker.pid:
+            if one.program == fork.pid:
                 one.ended(code)
         self._some_ended = True
 
@@ -217,13 +234,14 @@ class SharedLoop(Loop):
         self._some_ended = True
         self._owners.pop(pid, None)
         self._nobodys.pop(pid, None)
+        self._leaving.discard(pid)
         for waiting in (self._spares, self._free, *self._boxed.values()):
-            for worker in [worker for worker in waiting if worker.pid == pid]:
-                waiting.remove(worker)
-                worker.close()
+            for fork in [fork for fork in waiting if fork.pid == pid]:
+                waiting.remove(fork)
+                fork.close()
 
     def _orphans(self) -> list[int]:
-        """Return the children that are no worker and no program, and whose job is known: they have lost their parents."""
+        """Return the children that are no fork and no program, and whose job is known: they have lost their parents."""
         known = {one.program for one in self.attempts} | self._own_pids()
         orphans = [pid for pid in processes.children(os.getpid()) if pid not in known]
         for pid in orphans:
@@ -234,8 +252,19 @@ class SharedLoop(Loop):
         return [pid for pid in orphans if pid in self._owners]
 
     def _own_pids(self) -> set[int]:
-        waiting = [*self._spares, *self._free, *(worker for workers in self._boxed.values() for worker in workers)]
-        return {worker.pid for worker in waiting} | set(self._busy) | {box.pid for box in self._boxes.values()}
+        waiting = [*self._spares, *self._free, *(fork for forks in self._boxed.values() for fork in forks)]
+        forks = {fork.pid for fork in waiting} | set(self._busy) | self._leaving
+        return forks | {box.pid for box in self._boxes.values()}
+
+    def _wait_for_forks(self) -> None:
+        """Wait until those that were let go have ended: the kernel removes no group with a process in it, dead or alive."""
+        until = time.monotonic() + LET_GO_S
+        while time.monotonic() < until:
+            try:
+                if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                    time.sleep(0.005)
+            except ChildProcessError:
+                return
 
     def _bound_group(self) -> None:
         """Have the kernel bound the tasks of all attempts together; one that has no bound takes it away for all.
@@ -253,11 +282,21 @@ class SharedLoop(Loop):
 
 def _join_group() -> ControlGroup | None:
     """Move this process into a control group of its own, which all that it forks is in; None where there are no groups."""
-    group = ControlGroup.create(f"server-{os.getpid()}", most_tasks=None)
+    _remove_left_groups()
+    group = ControlGroup.create(f"{_GROUP}{os.getpid()}", most_tasks=None)
     if group is not None and not group.add(os.getpid()):
         group.remove()
         return None
     return group
+
+
+def _remove_left_groups() -> None:
+    """Remove the groups of servers that were killed, as far as nobody is in them."""
+    for parent in own_groups():
+        for path in parent.glob(f"{NAME_PREFIX}{_GROUP}*"):
+            pid = path.name.rpartition("-")[2]
+            if pid.isdecimal() and not processes.is_running(int(pid)):
+                ControlGroup(path).remove(limit_s=0)
 
 
 def _kill_tree(pid: int) -> None:

@@ -67,7 +67,7 @@ class Submitter(NamedTuple):
 
     def gone(self) -> bool:
         """Whether it has ended."""
-        return processes.start_time(self.pid) != self.started or not processes.is_running(self.pid)
+        return not processes.is_same(self.pid, self.started)
 
 
 class Attempt(NamedTuple):
@@ -119,6 +119,10 @@ class Host(Protocol):
         """
         ...
 
+    def fell_silent(self, program: Program) -> None:
+        """Look whether a program that has closed its output has ended."""
+        ...
+
     def release(self, program: Program) -> None:
         """Close a program's pipes, or keep it for the next attempt."""
         ...
@@ -165,6 +169,7 @@ class Supervision:
         self._group: ControlGroup | None = None
         self._exit_code: int | None = None
         self._ended_by_us: JobStatus | None = None
+        self._space_aside = False
         self._some_left = False  # whether any process of the job is there, ended ones that wait to be reaped included
         self._leave_at = self._kill_at = self._give_up_at = _NEVER
         self._next_watch = self._begun + WATCH_S
@@ -177,12 +182,14 @@ class Supervision:
         try:
             self._folder.work(self._attempt).mkdir(parents=True, exist_ok=True)
             self._log = OutputLog(self._folder.output_file(self._attempt), limit_mb=self._resources.output_mb)
-            self._folder.set_space_aside(self._attempt)
-            self._folder.write_status(self._status, durable=False)
+            self._space_aside = self._folder.set_space_aside(self._attempt)
             self._lines = OutputLines(self._command.begin()) if isinstance(self._command, Listened) else None
             self.look()
             if self._ended_by_us is None:
                 self._start()
+            # After the start: the program need not wait for its records.
+            self._folder.write_status(self._status, durable=False)
+            self._note_processes()
         except (OSError, StorageFailed) as error:
             self._end(failed(f"the attempt cannot start: {error}", type(error).__name__), at_once=True)
 
@@ -209,7 +216,7 @@ class Supervision:
             self._watch(now)
         if now >= self._next_look:
             self._next_look = now + LOOK_S
-            self._folder.set_space_aside(self._attempt)
+            self._space_aside |= self._folder.set_space_aside(self._attempt)
             self.look()
         if now >= self._leave_at:
             self._end_what_is_left()
@@ -269,14 +276,12 @@ class Supervision:
         self._process, self.program, self._some_left = process, process.pid, True
         for descriptor in process.pipes:
             self._host.watch(descriptor, lambda one=descriptor: self._read(one))  # type: ignore[misc]
-        self._fence(process.pid)
+        self._group = self._host.fence(f"{self.job_id}-{self._attempt}", process.pid, self.most_tasks)
 
-    def _fence(self, pid: int) -> None:
-        """Put the program into a control group where that is possible. Not before it starts: that would hold it up."""
-        self._group = self._host.fence(f"{self.job_id}-{self._attempt}", pid, self.most_tasks)
+    def _note_processes(self) -> None:
         document = {
             "supervisor": os.getpid(),
-            "program": pid,
+            "program": self.program,
             "control_group": str(self._group.path) if self._group else None,
             "watched_through": ["/proc", *(["control group"] if self._group else [])],
             **self._host.facts(),
@@ -315,6 +320,8 @@ class Supervision:
             self._host.forget(descriptor)
             os.close(descriptor)
             del self._process.pipes[descriptor]
+            if not self._process.pipes and self.program is not None:
+                self._host.fell_silent(self._process)
         return bool(data)
 
     def _drain(self, process: Program) -> None:
@@ -428,7 +435,8 @@ class Supervision:
                     print(f"cannot record {status.state}: {error}", file=sys.stderr)  # noqa: T201  supervisor.log
                     time.sleep(pause_s)
             else:
-                self._folder.free_space(self._attempt)
+                if self._space_aside:
+                    self._folder.free_space(self._attempt)
                 return True
         return False
 

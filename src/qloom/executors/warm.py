@@ -92,14 +92,16 @@ class ForkServers:
             self._forget_others()
             if job.map and self._map is not None and self._map[0] == job.map and not self._map[1].has_ended():
                 return self._map[1]  # the jobs of a map are alike, and have the variables of the first one
-            server = self._server(job, start_now=start_now)
+            environment = without_internals(os.environ)
+            server = self._server(job, environment, start_now=start_now)
         if server is None or not server.ready(wait_s):
             return None
         self._map = (job.map, server)
+        server.environment = environment
         return server
 
-    def _server(self, job: JobSpec, *, start_now: bool) -> ForkServer | None:
-        key = _key(job, self._command(job))
+    def _server(self, job: JobSpec, environment: dict[str, str], *, start_now: bool) -> ForkServer | None:
+        key = _key(job, self._command(job), environment)
         server = self._servers.pop(key, None)
         if server is not None and server.has_ended():
             if not server.worked:
@@ -123,6 +125,10 @@ class ForkServers:
                 server.close()
             self._servers.clear()
 
+    def __del__(self) -> None:
+        if self._owner == os.getpid():
+            self.close()
+
     def _forget_others(self) -> None:
         """In a fork, the servers are the parent's: two processes must not talk through one socket."""
         if self._owner != os.getpid():
@@ -139,6 +145,7 @@ class ForkServer:
         pid: its process.
         gone: whether it has ended, or is given up.
         worked: whether it took attempts.
+        environment: what its next attempt has.
     """
 
     def __init__(self, pid: int, channel: socket.socket, log: Any) -> None:
@@ -147,8 +154,8 @@ class ForkServer:
         self._channel = channel
         self._log = log
         self.worked = False
-        self._environment: dict[str, str] | None = None
-        self._map = ""
+        self.environment: dict[str, str] = {}
+        self._told_environment: dict[str, str] | None = None
         self._owner_started = processes.start_time(os.getpid()) or 0
         self._lock = threading.Lock()
 
@@ -236,11 +243,8 @@ class ForkServer:
         with self._lock:
             if self.gone:
                 return False
-            if not job.map or job.map != self._map:
-                known = without_internals(os.environ)
-                if known != self._environment:
-                    message["environment"] = known
-                self._environment, self._map = known, job.map
+            if self.environment != self._told_environment:
+                message["environment"] = self._told_environment = self.environment
             try:
                 import socket
 
@@ -265,6 +269,6 @@ class ForkServer:
         self.close()
 
 
-def _key(job: JobSpec, command: list[str]) -> Key:
-    read = tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith(_READ_AT_START)))
+def _key(job: JobSpec, command: list[str], environment: dict[str, str]) -> Key:
+    read = tuple(sorted((name, value) for name, value in environment.items() if name.startswith(_READ_AT_START)))
     return (tuple(command), job.resources.cpus, read, packages_state())

@@ -5,12 +5,16 @@ from __future__ import annotations
 import errno
 import json
 import os
+import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from qloom.errors import CorruptRecord, StorageFailed
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+_HERE, _EXCHANGE = -100, 2  # fcntl.h, linux/fs.h
 
 
 def write_atomically(path: Path, content: bytes, *, durable: bool = True, named: bool = True) -> None:
@@ -34,12 +38,41 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True, named:
                 os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        os.replace(aside, path)  # noqa: PTH105  one system call, no Path needed
+        if durable or not _exchange(aside, path):
+            os.replace(aside, path)  # noqa: PTH105  one system call, no Path needed
         if durable and named:
             sync_folder(path.parent)
     except OSError as error:
         aside.unlink(missing_ok=True)
         raise_storage(error, path)
+
+
+def _exchange(aside: Path, path: Path) -> bool:
+    """Let two files change places and remove the old one; False where that is not possible, or there is no old one.
+
+    Whoever renames over a file makes ext4 write the new one out at once (`auto_da_alloc`), which for a small file takes longer
+    than all the rest. After a power loss the new file may be empty. Source: renameat2(2), mount option in ext4(5).
+    """
+    ctypes = sys.modules.get("ctypes")  # loaded where it pays: in a fork server
+    if ctypes is None or not hasattr(ctypes.pythonapi, "renameat2"):
+        return False
+    if ctypes.pythonapi.renameat2(_HERE, os.fsencode(aside), _HERE, os.fsencode(path), _EXCHANGE) != 0:
+        return False
+    os.unlink(aside)  # noqa: PTH108  one system call, no Path needed
+    return True
+
+
+def write_new(path: str, content: bytes) -> None:
+    """Write a file that nobody looks at yet.
+
+    Raises:
+        OSError: it is there already, or cannot be written.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    try:
+        write_all(descriptor, content)
+    finally:
+        os.close(descriptor)
 
 
 def write_all(descriptor: int, content: bytes) -> None:
@@ -64,18 +97,13 @@ def write_json(path: Path, document: Any, *, durable: bool = True, named: bool =
 
 
 def json_text(document: Any) -> str:
-    """Return JSON for files: an object has a line for each of its names. Indenting all of it takes six times as long.
+    """Return JSON for files that people look into now and then: a line for each item. Indenting takes six times as long.
 
     >>> print(json_text({"a": 1, "b": {"c": [2]}}), end="")
-    {
-     "a": 1,
-     "b": {"c": [2]}
-    }
+    {"a": 1,
+     "b": {"c": [2]}}
     """
-    if not isinstance(document, dict) or not all(isinstance(name, str) for name in document) or not document:
-        return json.dumps(document) + "\n"
-    rows = [f" {json.dumps(name)}: {json.dumps(value)}" for name, value in document.items()]
-    return "{\n" + ",\n".join(rows) + "\n}\n"
+    return json.dumps(document, separators=(",\n ", ": ")) + "\n"
 
 
 def read_json(path: Path) -> Any:

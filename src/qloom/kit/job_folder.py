@@ -26,6 +26,7 @@ jobs/<job_id>/
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import time
 from dataclasses import dataclass
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 LEASE_PATIENCE_S = 0.3
 """How long `Lease.take` goes on trying: whoever asks where a job stands holds a dead job's lease for a moment."""
 
+
+_SPECS: dict[tuple[str, int, int, int], JobSpec] = {}
+"""The specification that was read last: a process of a job asks for its own again and again."""
 
 SPACE_ASIDE_BYTES = 64 * 1024
 """Enough for an outcome and a status."""
@@ -141,24 +145,25 @@ class JobFolder:
         """Which processes one attempt has, and how its limits are watched."""
         return self.attempt(attempt) / "processes.json"
 
-    def set_space_aside(self, attempt: int) -> None:
+    def set_space_aside(self, attempt: int) -> bool:
         """Keep some space for saying how the attempt ended, should the disk be full by then; without it where there is none.
 
-        Call it again and again while the attempt runs: as long as the disk has plenty, nothing is done.
+        Call it again and again while the attempt runs: as long as the disk has plenty, nothing is done, and it returns False.
         """
         try:
             disk = os.statvfs(self.path)
             if disk.f_bavail * disk.f_frsize > PLENTY_BYTES:
-                return
+                return False
             descriptor = os.open(self._space_file(attempt), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError:
-            return
+            return False
         try:
             os.posix_fallocate(descriptor, 0, SPACE_ASIDE_BYTES)
         except OSError:
-            self.free_space(attempt)
+            return not self.free_space(attempt)
         finally:
             os.close(descriptor)
+        return True
 
     def free_space(self, attempt: int) -> bool:
         """Give back the space that was set aside; False where there is none (any more)."""
@@ -182,7 +187,12 @@ class JobFolder:
             CorruptRecord: it cannot be read.
         """
         try:
-            return JobSpec.from_json(read_json(self.spec_file))
+            seen = os.stat(self.spec_file)  # noqa: PTH116  asked many times by each process of a job
+            key = (str(self.path), seen.st_ino, seen.st_mtime_ns, seen.st_size)
+            if key not in _SPECS:
+                _SPECS.clear()
+                _SPECS[key] = JobSpec.from_json(read_json(self.spec_file))
+            return _SPECS[key]
         except (OSError, LookupError, TypeError, ValueError, AttributeError, InvalidSetting, UnknownName) as error:
             raise _unreadable(self.spec_file, error) from error
 
@@ -193,9 +203,15 @@ class JobFolder:
             CorruptRecord: it cannot be read.
         """
         try:
-            return JobStatus.from_json(read_json(self.status_file))
+            content = self.status_file.read_bytes()
+            return JobStatus.from_json(json.loads(content)) if content else self._unwritten_status()
         except (OSError, LookupError, TypeError, ValueError, AttributeError) as error:
             raise _unreadable(self.status_file, error) from error
+
+    def _unwritten_status(self) -> JobStatus:
+        """Return the status of a job whose status file is empty: a power loss came before its content was on the disk."""
+        numbers = [int(path.name) for path in (self.path / "attempts").iterdir() if path.name.isdecimal()]
+        return JobStatus(state=JobState.QUEUED if numbers else JobState.CREATED, attempt=max(numbers, default=0))
 
     def write_status(self, status: JobStatus, *, durable: bool = True) -> None:
         """Replace the status in one step; with `durable`, it survives a power loss after return."""

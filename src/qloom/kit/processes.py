@@ -63,6 +63,16 @@ def is_running(pid: int) -> bool:
     return bool(fields) and fields[0] not in (b"Z", b"X")
 
 
+def is_same(pid: int, started: int) -> bool:
+    """Whether the process that started at that time is there and has not ended.
+
+    >>> is_same(os.getpid(), start_time(os.getpid()) or 0)
+    True
+    """
+    fields = _stat(pid)
+    return len(fields) > 19 and int(fields[19]) == started and fields[0] not in (b"Z", b"X")
+
+
 def descendants(pid: int) -> set[int]:
     """Return the children of a process, their children and so on, those included that wait to be reaped.
 

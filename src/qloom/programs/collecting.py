@@ -6,12 +6,14 @@ import glob
 import hashlib
 import inspect
 import linecache
+import os
 import sys
 from pathlib import Path
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qloom.errors import InvalidProgram
+from qloom.kit.installed import path_state
 from qloom.programs.finding import check_name, programs_in
 from qloom.programs.local_modules import (
     INSTALLED_FOLDERS,
@@ -57,6 +59,47 @@ def of_function(function: Callable[..., Any], data_files: Sequence[str]) -> Part
             f"the source of {function.__name__} cannot be read (it was typed at a prompt or made by exec); put it into a file"
         )
     return _of_notebook(original, data_files)
+
+
+def of_function_again(function: Callable[..., Any], data_files: tuple[str, ...]) -> Parts:
+    """Return the bundle of a function that may be the one of last time, if neither a file nor a folder has changed since."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    key = (code, function.__name__, getattr(function, "__module__", None))
+    known = _known.get(key)
+    if known is not None and not data_files and known.state == _state_of(known.places):
+        return known.parts
+    parts = of_function(function, data_files)
+    if code is not None and not data_files and (path := _file_of(_plain_function(inspect.unwrap(function)))) is not None:
+        root = place_of(path, _imported_name(_plain_function(inspect.unwrap(function)))).root
+        files = [root / name for name in parts[0]]
+        places = tuple(sorted({str(path) for file in files for path in (file, file.parent)} | {str(root)}))
+        while len(_known) >= _MOST_KNOWN:
+            _known.pop(next(iter(_known)))
+        _known[key] = _Known(parts, places, _state_of(places))
+    return parts
+
+
+class _Known(NamedTuple):
+    parts: Parts
+    places: tuple[str, ...]
+    state: tuple[object, ...]
+
+
+_known: dict[object, _Known] = {}
+_MOST_KNOWN = 16
+
+
+def _state_of(places: tuple[str, ...]) -> tuple[object, ...]:
+    """Return what changes when one of these files or folders does, or when a package is installed."""
+    found: list[object] = [path_state()]
+    for place in places:
+        try:
+            seen = os.stat(place)  # noqa: PTH116  for every job
+        except OSError:
+            found.append(None)
+        else:
+            found.append((seen.st_ino, seen.st_mtime_ns, seen.st_size))
+    return tuple(found)
 
 
 class Collection:

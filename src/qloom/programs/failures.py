@@ -81,7 +81,8 @@ def _frames(error: BaseException, root: str) -> Iterator[str]:
 
 
 def _own(filename: str, root: str) -> bool:
-    return os.path.realpath(filename).startswith(root)
+    # "<frozen importlib._bootstrap>" is no file, and would be found in the folder we are in.
+    return not filename.startswith("<") and os.path.realpath(filename).startswith(root)
 
 
 def _line(filename: str, line: int, function: str, root: str) -> str:

@@ -97,6 +97,16 @@ def bound_names(body: Iterable[ast.stmt]) -> Iterator[str]:
             yield from (node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name))
 
 
+def _missing(error: BaseException) -> str:
+    """Say how a module that is not there is had; nothing where the error is another one."""
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return ""
+    return (
+        f"\n{sys.executable} has no module {error.name}: list the package that brings it, in the header of the file or with "
+        f"--requirements, or install it: uv pip install --python {sys.executable} PACKAGE"
+    )
+
+
 def _import_file(path: Path, place: Place) -> Any:
     loaded = sys.modules.get(place.module)
     if loaded is not None and Path(getattr(loaded, "__file__", None) or ".").resolve() != path:
@@ -110,5 +120,7 @@ def _import_file(path: Path, place: Place) -> Any:
         frames = user_frames(error, place.root)
         where = "".join(f"\n  {frame}" for frame in frames)
         raise ProgramFailed(
-            f"{path.name} could not be imported: {error_text(error)}{where}", error_type=type(error).__name__, frames=frames
+            f"{path.name} could not be imported: {error_text(error)}{where}{_missing(error)}",
+            error_type=type(error).__name__,
+            frames=frames,
         ) from error

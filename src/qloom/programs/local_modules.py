@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import sys
 import warnings
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from qloom.errors import InvalidProgram
@@ -51,8 +52,9 @@ def read_file(path: Path) -> bytes:
         raise InvalidProgram(f"{path} cannot be read: {error.strerror or error}") from error
 
 
+@lru_cache(maxsize=64)
 def parse(content: bytes, path: Path | str) -> ast.Module:
-    """Return a file's syntax tree.
+    """Return a file's syntax tree, which is not to be changed: the same content gives the same tree.
 
     Raises:
         InvalidProgram: it is no Python; the line is named.

@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import threading
+import time
 import traceback
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 RETURNED, FAILED, UNSAID = 0, 1, 3
 """Exit codes; with `UNSAID` the program's end could not be written down."""
+SHORT_S = 0.05
+"""A program that took no longer is run again, should a power loss take the record of its end."""
 
 
 class ThreadError(NamedTuple):
@@ -59,6 +62,8 @@ def run_program(folder: JobFolder, attempt: int, make_context: Callable[[], Cont
     """Run a job's program and return the exit code of its process.
 
     The result is in `results/results.json`, complete and on the disk, before `attempts/<n>/outcome.json` says how it ended.
+    That a program returned is forced to the disk too, but for one that took less than `SHORT_S`: after a power loss it may
+    have to run again, which takes less time than many such syncs do. What was paid for is on the disk in any case.
     KeyboardInterrupt goes through: what it means is for the supervisor to say.
 
     Args:
@@ -75,12 +80,14 @@ def run_program(folder: JobFolder, attempt: int, make_context: Callable[[], Cont
         made.append(make_context())
         return made[0]
 
+    begun = time.monotonic()
     with _surroundings(folder) as thread_errors:
         ending = _end(folder, keep, thread_errors)
     document = ending._asdict() | _facts(folder, made[0] if made else None, ending, thread_errors)
+    durable = ending.ended != "returned" or time.monotonic() - begun > SHORT_S
     try:
         try:
-            _write(folder.outcome_file(attempt), document)
+            _write(folder.outcome_file(attempt), document, durable=durable)
         except StorageFailed:
             folder.free_space(attempt)
             _write(folder.outcome_file(attempt), document)
@@ -95,7 +102,7 @@ def _end(folder: JobFolder, make_context: Callable[[], Context], thread_errors: 
         value = _run(folder, make_context)
         if thread_errors:
             return _failure(*thread_errors[0], folder)
-        _write(folder.results_file, _document(value), named=False)  # the outcome, which is written next, is
+        _write(folder.results_file, _document(value), named=False)  # its name is there if the outcome's is
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001  whatever the user's program raises is how the job ended, and is told
@@ -158,12 +165,12 @@ def _document(value: Any) -> dict[str, Any]:
         raise NoResult("result contains itself or is nested too deeply to be kept as JSON") from error
 
 
-def _write(path: Path, document: dict[str, Any], *, named: bool = True) -> None:
+def _write(path: Path, document: dict[str, Any], *, durable: bool = True, named: bool = True) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise_storage(error, path.parent)
-    write_json(path, document, named=named)
+    write_json(path, document, durable=durable, named=named)
 
 
 # ---- how it ended ----------------------------------------------------------------------------------------------------

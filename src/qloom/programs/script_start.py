@@ -106,7 +106,7 @@ def run(entry: str) -> Any:
     function = getattr(module, name)
     if not callable(function):
         kind = type(function).__name__
-        raise RefusedError("InvalidProgram", f"entry point {entry} is not callable, it is a {kind}; name a function")
+        raise RefusedError("InvalidProgram", f"entry point {entry} is not callable, it is of type {kind}; name a function")
     value = function(**arguments_of(function))
     if inspect.iscoroutine(value):
         value.close()

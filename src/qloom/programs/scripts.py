@@ -10,6 +10,7 @@ import ast
 import os
 import re
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from qloom.errors import InvalidParameters, InvalidProgram, InvalidSetting, Misuse, UnknownName
@@ -27,6 +28,7 @@ LONGEST_NAME = 256
 LONGEST_VALUE = 2500
 """Limits of Braket's service (`HyperParameters` in its API model, version 2019-09-01)."""
 
+KINDS: dict[str, type[int | float]] = {"int": int, "float": float}
 _SHOWN = 10
 _DEVICE = re.compile(r"local:[\w.-]+/[\w.-]+(/[\w.-]+)*|arn:aws[a-z-]*:braket:[a-z0-9-]*:[0-9]*:device/[\w./-]+", re.ASCII)
 _MODULE = re.compile(r"[^\s.:/]+(\.[^\s.:/]+)*")
@@ -41,12 +43,14 @@ class Parameters(NamedTuple):
         optional: names with one.
         any_name: whether it takes other names too.
         hybrid_job: whether it is decorated as one.
+        kinds: name -> `int` or `float`, of those that are annotated so: they get their text as that.
     """
 
     required: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     any_name: bool = False
     hybrid_job: bool = False
+    kinds: Mapping[str, type[int | float]] = MappingProxyType({})
 
 
 class Script(NamedTuple):
@@ -149,6 +153,15 @@ def check_hyperparameters(values: Mapping[str, str], script: Script) -> None:
         give = " ".join(f"-p {name}=..." for name in missing)
         more = f"; -p gives {', '.join(surplus)}, which it does not take" if surplus else ""
         raise InvalidParameters(f"{script.bundle.entry_point} needs {', '.join(missing)}; give {give}{more}")
+    for name, kind in taken.kinds.items() if not surplus else ():  # a function that does not take all of them is given none
+        _check_kind(name, values.get(name, "0"), kind)
+
+
+def _check_kind(name: str, text: str, kind: type[int | float]) -> None:
+    try:
+        kind(text)
+    except ValueError as error:
+        raise InvalidParameters(f"hyperparameter {name} must be {kind.__name__}, as its parameter says, got {text!r}") from error
 
 
 def _wrong_name(entry: str, name: str, known: tuple[str, ...]) -> InvalidParameters:
@@ -342,7 +355,15 @@ def _parameters(function: ast.FunctionDef) -> Parameters | None:
     required = named[: len(named) - defaults]
     required += [item.arg for item, default in zip(given.kwonlyargs, given.kw_defaults, strict=True) if default is None]
     optional = [item for item in [*named, *(item.arg for item in given.kwonlyargs)] if item not in required]
-    return Parameters(tuple(required), tuple(optional), given.kwarg is not None, bool(hybrid))
+    marks = {item.arg: _annotation(item) for item in [*given.args, *given.kwonlyargs]}
+    kinds = {name: KINDS[mark] for name, mark in marks.items() if mark in KINDS}
+    return Parameters(tuple(required), tuple(optional), given.kwarg is not None, bool(hybrid), kinds)
+
+
+def _annotation(parameter: ast.arg) -> str:
+    """Return the name a parameter is annotated with, written `int` or `"int"`; empty for anything else."""
+    mark = parameter.annotation
+    return mark.id if isinstance(mark, ast.Name) else str(mark.value) if isinstance(mark, ast.Constant) else ""
 
 
 def _is_hybrid_job(mark: ast.expr) -> bool:

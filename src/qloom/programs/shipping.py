@@ -72,7 +72,7 @@ def bundle_function(function: Callable[..., Any], data_files: Sequence[str] = ()
     """
     import qloom.programs.collecting as collecting
 
-    return Bundle(*collecting.of_function(function, data_files))
+    return Bundle(*collecting.of_function_again(function, tuple(data_files)))
 
 
 def find_programs(path: Path) -> list[str]:

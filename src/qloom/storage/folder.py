@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from qloom.errors import CorruptRecord, InvalidProgram, InvalidSetting, StorageFailed, UnknownName, WrongState
 from qloom.jobspecs import JobState, JobStatus
-from qloom.kit.files import raise_storage, write_json
+from qloom.kit.files import json_text, raise_storage, write_new
 from qloom.kit.job_folder import JobFolder
 
 if TYPE_CHECKING:
@@ -64,16 +64,17 @@ class FolderStore:
         for name in source:
             _check_source_name(name)
         copies = {channel: input_files(channel, path) for channel, path in inputs.items()}
-        final, aside = self._jobs / job.job_id, self._jobs / _ASIDE / job.job_id
+        final = self._jobs / job.job_id
+        # A map that goes on creates a job of the same id again: what a killed process left of the first one is not in the way.
+        aside = self._jobs / _ASIDE / f"{job.job_id}-{os.urandom(4).hex()}"
         if final.exists():
             raise WrongState(f"there is a job {job.job_id} in {self._jobs}; a new job has a new id")
         try:
             self._remove_leftovers()
             aside.mkdir(parents=True)
             self._check_room(copies)
-            _write_job(JobFolder(aside), job, source)
             begun = JobStatus(state=JobState.QUEUED, attempt=1) if queued else JobStatus(state=JobState.CREATED)
-            JobFolder(aside).write_status(begun, durable=False)
+            _write_job(str(aside), job, source, begun)
             _copy_inputs(JobFolder(aside), copies)
             aside.rename(final)
         except BaseException as error:
@@ -199,15 +200,17 @@ def _check_source_name(name: str) -> None:
         raise InvalidProgram(f"source file {name!r} is no path inside the program's folder")
 
 
-def _write_job(folder: JobFolder, job: JobSpec, source: Mapping[str, bytes]) -> None:
-    for path in (folder.source, folder.input, folder.checkpoints, folder.results, folder.path / "attempts"):
-        path.mkdir()
+def _write_job(folder: str, job: JobSpec, source: Mapping[str, bytes], status: JobStatus) -> None:
+    """Write a job into a folder that nobody looks at yet; `JobFolder` says where each file stands."""
+    for name in ("source", "input", "checkpoints", "results", "attempts"):
+        os.mkdir(f"{folder}/{name}")  # noqa: PTH102  for every job: a Path takes longer than the system call
     for name, content in source.items():
-        path = folder.source / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    write_json(folder.hyperparameters_file, hyperparameters(job.parameters), durable=False)
-    write_json(folder.spec_file, job.to_json(), durable=False)
+        if "/" in name:
+            os.makedirs(os.path.dirname(f"{folder}/source/{name}"), exist_ok=True)  # noqa: PTH103, PTH120  the same
+        write_new(f"{folder}/source/{name}", content)
+    write_new(f"{folder}/hyperparameters.json", json_text(hyperparameters(job.parameters)).encode())
+    write_new(f"{folder}/job.json", json_text(job.to_json()).encode())
+    write_new(f"{folder}/status.json", json_text(status.to_json()).encode())
 
 
 def _copy_inputs(folder: JobFolder, copies: Mapping[str, Mapping[str, Path]]) -> None:

@@ -1,16 +1,20 @@
 """Forks of a fork server that wait for an attempt: forking takes longer than most of what else a start takes.
 
-A worker has a session, pipes and a socket of its own from the start. It runs one attempt and ends, or, where the submitter
+A fork has a session, pipes and a socket of its own from the start. It runs one attempt and ends, or, where the submitter
 wishes so (`map`), says how that ended and waits for the next one of the same source: it drops the modules of the last one,
 its variables and its random numbers, and whoever left threads, processes or a failure behind is not used again.
 
-A fork shares its parent's memory until it uses it, and the copying takes longer than a short program: a worker that has the
+Taking a process apart takes the kernel longer than a small program: a fork writes its exit code into memory that it shares
+with its server before it ends, and the end of its output is the sign to look there.
+
+A fork shares its parent's memory until it uses it, and the copying takes longer than a short program: a fork that has the
 time rehearses, by running a program that does nothing, before it is given one.
 """
 
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import socket
 import sys
@@ -40,12 +44,12 @@ if TYPE_CHECKING:
     Run = Callable[[JobFolder, int], Callable[[], int]]
 
 MOST_ATTEMPTS = 250
-"""After so many attempts a worker ends: what leaks does not grow for ever."""
+"""After so many attempts a fork ends: what leaks does not grow for ever."""
 _LARGEST_MESSAGE = 1 << 18
 
 
 class Key(NamedTuple):
-    """What the attempts of one worker have in common.
+    """What the attempts of one fork have in common.
 
     Attributes:
         source: digest of the source.
@@ -56,8 +60,8 @@ class Key(NamedTuple):
     resources: str
 
 
-class Worker(Program):
-    """A worker, as its server sees it.
+class Fork(Program):
+    """A fork, as its server sees it.
 
     Attributes:
         channel: takes attempts, gives exit codes.
@@ -66,17 +70,18 @@ class Worker(Program):
         left: how many attempts it may still take.
     """
 
-    def __init__(self, program: Program, channel: socket.socket, environment: Mapping[str, str]) -> None:
+    def __init__(self, program: Program, channel: socket.socket, environment: Mapping[str, str], note: mmap.mmap) -> None:
         self.pid = program.pid
         self.pipes = program.pipes
         self.channel = channel
         self.key: Key | None = None
         self.waits = False
         self.left = MOST_ATTEMPTS
+        self._note = note
         self._environment = environment
 
     @classmethod
-    def fork(
+    def start(
         cls,
         run: Run,
         place: MarkerPlace,
@@ -84,8 +89,8 @@ class Worker(Program):
         *,
         rehearsal: Callable[[], JobFolder] | None = None,
         box: Box | None = None,
-    ) -> Worker:
-        """Fork a worker.
+    ) -> Fork:
+        """Start a fork.
 
         Args:
             run: (folder, attempt) -> what runs the program.
@@ -98,6 +103,7 @@ class Worker(Program):
             OSError: no process, pipe or socket could be made.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        note = mmap.mmap(-1, mmap.PAGESIZE)
         server = os.getpid()
 
         def become() -> int:
@@ -110,18 +116,21 @@ class Worker(Program):
                 inside = _Inside(theirs, run, place, environment, box)
                 if rehearsal is not None:
                     inside.rehearse(rehearsal())
-                return inside.work()
+                code = inside.work()
             finally:
                 leave()
+            if not processes.children(os.getpid()):  # they get another parent as this one ends: only then they are counted
+                _tell(note, code)
+            return code
 
         with theirs:
             try:
-                program = fork_program(become, "a worker")
+                program = fork_program(become, "a fork of the fork server")
             except OSError:
                 ours.close()
                 raise
         ours.setblocking(False)
-        return cls(program, ours, environment)
+        return cls(program, ours, environment, note)
 
     def give(self, folder: Path, attempt: int, environment: Mapping[str, str], key: Key | None) -> None:
         """Give it an attempt; `key` is None where it must not take another one afterwards.
@@ -145,13 +154,27 @@ class Worker(Program):
         self.waits = bool(data)
         return int(data) if data else None
 
+    def last_word(self) -> int | None:
+        """Return the exit code of a fork that is about to end, None of one that did not say it."""
+        said = self._note[0] | self._note[1] << 8
+        return said - 1 if said else None
+
     def close(self) -> None:
         super().close()
         self.channel.close()
+        self._note.close()
+
+
+def _tell(note: mmap.mmap, code: int) -> None:
+    """Say the exit code, and let go of the output: who else holds it keeps the server waiting for the end itself."""
+    said = (code & 0xFF) + 1
+    note[:2] = bytes((said & 0xFF, said >> 8))
+    for descriptor in (1, 2):
+        os.close(descriptor)
 
 
 class _Inside:
-    """A worker, as it sees itself."""
+    """A fork, as it sees itself."""
 
     def __init__(
         self, channel: socket.socket, run: Run, place: MarkerPlace, environment: Mapping[str, str], box: Box | None
@@ -162,6 +185,8 @@ class _Inside:
         self._place = place
         self._environment = environment
         self._modules = set(sys.modules)
+        self._umask = os.umask(0)
+        os.umask(self._umask)
 
     def work(self) -> int:
         while message := self._channel.recv(_LARGEST_MESSAGE):
@@ -207,4 +232,6 @@ class _Inside:
         sys.stdout.flush()
         sys.stderr.flush()
         self._place.clear()  # who looks for what is left of this attempt must not find this process
+        become_an_interpreter()
+        os.umask(self._umask)
         return threading.active_count() == 1 and not processes.children(os.getpid())
