@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import compileall
 import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -32,9 +33,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.list:
         print("\n".join(f"{figure.name} | {figure.peer}" for figure in figures))
         return 0
+    compile_as_installed()
     effort = Effort(pairs=options.pairs or (QUICK_PAIRS if options.quick else Effort().pairs), seed=options.seed)
     rows = run(figures, effort, options.output)
     return EXIT_MISSED if options.check and any(row.met is False for row in rows) else 0
+
+
+def compile_as_installed() -> None:
+    """Compile qloom's modules, as an installer does: a working copy may be run without, and is then read anew at each start."""
+    if not compileall.compile_dir(ROOT / "src", quiet=1):
+        raise SystemExit("qloom's modules do not compile; correct them first")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -16,6 +16,7 @@ import qloom
 from qloom.app import application
 from qloom.errors import InvalidParameters, InvalidSetting, MapFailed, Misuse, ProgramFailed, WrongState
 from qloom.jobspecs import JobState
+from qloom.kit.processes import is_running
 
 SOURCE = """
 import os
@@ -268,6 +269,8 @@ def test_when_the_server_is_killed_the_map_goes_on_with_another(programs: Module
     (server,) = pids
     assert server is not None
     os.kill(server, signal.SIGKILL)
+    while is_running(server):
+        time.sleep(0.01)
     (tmp_path / "go").touch()
     assert sweep.results() == [0, 1, 2]
     assert [job.status().attempt for job in sweep.jobs] == [2, 2, 1]

@@ -92,7 +92,9 @@ def test_a_function_gets_hyperparameters_by_name_as_in_brakets_container(qloom: 
     text = 'def start(n: int, angle: "float" = 0.5, word="x", *, more: str = "m"):\n    save([n, angle, word, more])\n'
     answer = qloom("run", script(text), "--entry", "algo:start", "-p", "n=3", "-p", "word=7", "--json")
     assert answer.json["result"] == [3, 0.5, "7", "m"]
+    jobs = qloom("job", "list", "--json").json
     answer = qloom("run", f"{script(text)}:start", "-p", "n=three", "--json")
+    assert (answer.code, answer.json["job_id"], qloom("job", "list", "--json").json) == (2, None, jobs)  # nothing was queued
     assert answer.json["error"]["type"] == "InvalidParameters"
     assert answer.json["error"]["message"] == "hyperparameter n must be int, as its parameter says, got 'three'"
 
@@ -338,7 +340,7 @@ def test_an_exit_code_is_a_failure_even_with_a_result(qloom: Qloom, script: Any,
 
 def test_a_name_that_turns_out_not_to_be_callable_is_told_without_a_traceback(qloom: Qloom, script: Any) -> None:
     answer = qloom("run", script("start = dict(a=1)\n"), "--entry", "algo:start", "--json")
-    assert answer.json["error"]["message"] == "entry point algo:start is not callable, it is a dict; name a function"
+    assert answer.json["error"]["message"] == "entry point algo:start is not callable, it is of type dict; name a function"
     assert "Traceback" not in "\n".join(job(answer.json["job_id"]).logs())
 
 

@@ -14,8 +14,7 @@ from tests.docs.pages import DOCS, Page
 def open_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], Page]]:
     folder, home = tmp_path / "folder", tmp_path / "home"
     folder.mkdir()
-    for name in ("examples", ".environments"):  # what a reader finds in a checkout
-        (folder / name).symlink_to(DOCS.parent / name)
+    (folder / "examples").symlink_to(DOCS.parent / "examples")  # what a reader finds in a checkout
     monkeypatch.setenv("QLOOM_HOME", str(home))
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(str(folder))

@@ -10,7 +10,6 @@ from sybil.example import SybilFailure
 from qloom.kit.sandbox import sandbox_problem
 from tests.docs.pages import DOCS, Page
 
-BRAKET = DOCS.parent / ".environments" / "braket-sdk" / "bin" / "python"
 PAGES = [DOCS / "index.md", *sorted((DOCS / "howto").glob("*.md"))]
 FENCE = re.compile(r"^(?:<!-- skip: next ([^\n]*) -->\n)?```(\S*)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 RUN = {"python", "console"}
@@ -24,8 +23,6 @@ Opener = Callable[[Path], Page]
 def test_a_page_does_what_it_shows(page: Path, open_page: Opener) -> None:
     if page.stem == "sandbox" and (problem := sandbox_problem()):
         pytest.skip(problem)
-    if page.stem == "braket-scripts" and not BRAKET.exists():
-        pytest.skip("without the environment of Amazon's SDK; make it with `make envs`")
     open_page(page).run()
 
 

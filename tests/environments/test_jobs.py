@@ -231,7 +231,7 @@ def test_the_command_line_wins_and_says_so(home: Path, tmp_path: Path) -> None:
     [
         ('# dependencies = ["six>=99"]', [], "the requirements of the header of vqe.py cannot be resolved"),
         ('# dependencies = ["six"', [], "vqe.py, header in line 1: no TOML"),
-        ('# requires-python = "<3.9"', [], "the header of vqe.py asks for Python <3.9"),
+        ('# requires-python = "<3.9"', [], "the header of vqe.py requires Python <3.9, and qloom runs on"),
         ("# dependencies = []", ["--python", "/nowhere/python"], "the interpreter /nowhere/python does not start"),
         ("# dependencies = []", ["--python", "3.99"], "--python asks for Python 3.99, and qloom runs on"),
         ("# dependencies = []", ["--requirements", "gone.txt"], "gone.txt cannot be read"),

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -34,14 +35,20 @@ class WarmExecutor(LocalExecutor):
         return super().submit(replace(job, fresh_process=self._fresh), folder, attempt)
 
 
-@pytest.fixture(params=["exec"])
-def executor(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LocalExecutor]:
-    way = request.param
+@contextmanager
+def starting(way: str, home: Path) -> Iterator[LocalExecutor]:
+    """A local executor whose programs start in this way; what runs in `home` is ended afterwards."""
     executor = WarmExecutor(fresh=way == "warm") if way in ("warm", "again") else LocalExecutor(supervised(way), None)
     yield executor
-    for status_file in tmp_path.glob("*/status.json"):
+    for status_file in home.glob("*/status.json"):
         executor.cancel(status_file.parent)  # what a failed test left running
     executor.close()
+
+
+@pytest.fixture(params=["exec"])
+def executor(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LocalExecutor]:
+    with starting(request.param, tmp_path) as executor:
+        yield executor
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ from qloom.testing.executor_contract import (
     run,
     submit,
 )
-from tests.executors.conftest import supervised
+from tests.executors.conftest import starting, supervised
 
 PROBLEM = sandbox_problem()
 needs_sandbox = pytest.mark.skipif(bool(PROBLEM), reason=PROBLEM)
@@ -50,6 +50,13 @@ def make_sandboxed_job(
     for name, text in (inputs or {}).items():
         (folder.input / name).write_text(text)
     return folder.path
+
+
+@pytest.fixture(params=["exec", "warm"])
+def executor(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LocalExecutor]:
+    """A program in a bubblewrap of its own, and one that steps into walls that are there already."""
+    with starting(request.param, tmp_path) as executor:
+        yield executor
 
 
 @pytest.fixture
@@ -76,7 +83,6 @@ DAEMON = "fork_twice(lambda: (signal.signal(signal.SIGTERM, signal.SIG_IGN), tel
 
 
 @needs_sandbox
-@pytest.mark.parametrize("executor", ["exec", "warm"], indirect=True)
 class TestContract(ExecutorContract):
     """Numbers of processes that a script tells are those inside; outside, the job's marker finds them."""
 

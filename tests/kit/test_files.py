@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qloom.errors import CorruptRecord, StorageFailed
-from qloom.kit.files import raise_storage, read_json, write_atomically, write_json
+from qloom.kit.files import raise_storage, read_json, write_atomically, write_json, write_new
 
 TOO_LARGE = """
 import resource, sys
@@ -71,3 +71,17 @@ def test_what_is_no_json_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "one").write_bytes(content)
     with pytest.raises(CorruptRecord, match="one is no JSON"):
         read_json(tmp_path / "one")
+
+
+def test_an_exchange_of_names_leaves_the_new_content_and_nothing_else(tmp_path: Path) -> None:
+    script = "import ctypes, pathlib, sys; from qloom.kit.files import write_atomically as w; p = pathlib.Path(sys.argv[1]); "
+    script += "w(p, b'old', durable=False); w(p, b'new', durable=False)"
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "file")], check=True, timeout=60)
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("file", b"new")]
+
+
+def test_a_new_file_is_never_written_over_another(tmp_path: Path) -> None:
+    write_new(str(tmp_path / "file"), b"one")
+    with pytest.raises(FileExistsError):
+        write_new(str(tmp_path / "file"), b"two")
+    assert (tmp_path / "file").read_bytes() == b"one"

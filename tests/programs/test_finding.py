@@ -106,6 +106,17 @@ def test_a_file_that_raises_at_import_is_the_users_failure(tmp_path: Path, state
     assert caught.value.frames == (f"found_vqe.py:2 in <module>: {statement}",)
 
 
+@pytest.mark.usefixtures("clean_imports")
+def test_a_missing_module_is_told_without_pythons_own_frames_and_with_the_way_to_have_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = file(tmp_path, "def vqe(ctx): ...\nimport nothing_of_that_name\n")
+    monkeypatch.chdir(tmp_path)  # where `<frozen importlib._bootstrap>` would be a file of ours
+    with pytest.raises(ProgramFailed, match="has no module nothing_of_that_name: list the package that brings it") as caught:
+        load_program(path, "vqe")
+    assert caught.value.frames == ("found_vqe.py:2 in <module>: import nothing_of_that_name",)
+
+
 def test_a_file_with_the_name_of_a_loaded_module_is_refused(tmp_path: Path) -> None:
     path = file(tmp_path, "def vqe(ctx): ...", "numpy.py")
     with pytest.raises(InvalidProgram, match="loaded already; rename the file"):

@@ -11,6 +11,7 @@ from qloom.programs.scripts import (
     LONGEST_NAME,
     LONGEST_VALUE,
     MOST_HYPERPARAMETERS,
+    Parameters,
     Script,
     check_hyperparameters,
     read_device,
@@ -128,7 +129,7 @@ def test_a_class_or_what_was_made_by_a_call_may_be_callable(algorithm: Path, ent
 
 def test_the_last_binding_of_a_name_counts(tmp_path: Path) -> None:
     path = write(tmp_path, {"algo.py": "main = None\ndef main(): ...\n"}) / "algo.py"
-    assert read_script(path, "algo:main").parameters == ((), (), False, False)
+    assert read_script(path, "algo:main").parameters == Parameters()
 
 
 def test_a_script_without_an_entry_point_is_refused_with_what_it_has(tmp_path: Path) -> None:
@@ -267,7 +268,6 @@ def test_other_devices_are_refused_with_the_forms_there_are(name: str) -> None:
 
 
 def plain(parameters: tuple[object, ...] | None = None) -> Script:
-    from qloom.programs.scripts import Parameters
 
     known = Parameters(*parameters) if parameters is not None else None  # type: ignore[arg-type]
     return Script("algo", Bundle({}, "algo:main", "", (), ()), (), known)
@@ -309,6 +309,14 @@ def test_a_plain_function_may_read_hyperparameters_that_it_does_not_take() -> No
     check_hyperparameters({"steps": "3"}, plain(((), ("n",))))
 
 
+def test_a_number_that_is_none_is_refused_where_the_function_would_get_it_as_one() -> None:
+    steps = plain((("n",), ("x",), False, False, {"n": int, "x": float}))
+    check_hyperparameters({"n": "3", "x": "1e-3"}, steps)
+    with pytest.raises(InvalidParameters, match="hyperparameter x must be float, as its parameter says, got 'much'"):
+        check_hyperparameters({"n": "3", "x": "much"}, steps)
+    check_hyperparameters({"n": "three", "more": "1"}, steps)  # called without any, as it does not take all of them
+
+
 def test_a_hybrid_job_takes_no_other_names_than_its_own() -> None:
     with pytest.raises(InvalidParameters, match="algo:main has no parameter called 'step'; did you mean 'steps'"):
         check_hyperparameters({"step": "3"}, plain(((), ("steps",), False, True)))
@@ -316,9 +324,11 @@ def test_a_hybrid_job_takes_no_other_names_than_its_own() -> None:
 
 
 def test_the_parameters_of_a_function_are_read_from_its_source(tmp_path: Path) -> None:
-    text = "from braket.jobs import hybrid_job\n@hybrid_job(device=None)\ndef go(a, b=1, *args, c, d=2, **more): ...\n"
+    text = "from braket.jobs import hybrid_job\n@hybrid_job(device=None)\ndef go(a: int, b: 'float'=1, *args, c, d=2, **more): ...\n"
     path = write(tmp_path, {"algo.py": text}) / "algo.py"
-    assert read_script(path, "algo:go").parameters == (("a", "c"), ("b", "d"), True, True)
+    assert read_script(path, "algo:go").parameters == Parameters(
+        required=("a", "c"), optional=("b", "d"), any_name=True, hybrid_job=True, kinds={"a": int, "b": float}
+    )
 
 
 # ---- what runs in the script's interpreter ---------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import hashlib
 import os
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
@@ -18,7 +19,9 @@ from qloom.app import RESUMABLE, Launch, MapRecord, application
 from qloom.contracts import WarmingExecutor
 from qloom.errors import CorruptRecord, InvalidParameters, InvalidSetting, MapFailed, Misuse, QloomError, Rejected, WrongState
 from qloom.jobspecs import JobState, JobStatus
+from qloom.kit.files import read_json
 from qloom.kit.job_folder import JobFolder
+from qloom.kit.values import read_result
 from qloom.programs.definition import ProgramDefinition, inside_job
 
 if TYPE_CHECKING:
@@ -39,14 +42,19 @@ class MapItem:
     Attributes:
         index: its place among the parameter sets, from 0.
         parameters: its arguments.
-        job: the job; None where it could not even be created.
+        folder: the job's; None where it could not even be created.
         error: why it has no result; None where it has one.
     """
 
     index: int
     parameters: dict[str, Any]
-    job: Job | None
+    folder: JobFolder | None
     error: QloomError | None
+
+    @property
+    def job(self) -> Job | None:
+        """The job; None where it could not even be created."""
+        return None if self.folder is None else Job(self.folder)
 
     @property
     def result(self) -> Any:
@@ -55,9 +63,9 @@ class MapItem:
         Raises:
             QloomError: it has none; the same error as `Job.result`.
         """
-        if self.error is not None or self.job is None:
+        if self.error is not None or self.folder is None:
             raise self.error or Misuse(f"job {self.index} of the map has not been created")
-        return self.job.result()
+        return read_result(read_json(self.folder.results_file))
 
 
 def map(  # noqa: A001  the word for it, as in Python and in every pool
@@ -294,6 +302,7 @@ class _Driver(threading.Thread):
         self._most = max_parallel
         self._fresh = fresh_processes
         self._tell = tell
+        self._next_look = 0.0
         self._waiting = deque(range(len(record.jobs)))
         self._running: dict[int, JobFolder] = {}
         self._resumed: dict[int, int] = {}
@@ -326,8 +335,13 @@ class _Driver(threading.Thread):
     def _turn(self) -> None:
         while self._waiting and len(self._running) < self._most:
             self._begin(self._waiting.popleft())
-        self._launch.executor.wait([folder.path for folder in self._running.values()], _LOOK_S)
+        ended = set(self._launch.executor.wait([folder.path for folder in self._running.values()], _LOOK_S))
+        look_at_all = time.monotonic() > self._next_look
+        if look_at_all:
+            self._next_look = time.monotonic() + _LOOK_S
         for index, folder in tuple(self._running.items()):
+            if not look_at_all and folder.path not in ended:
+                continue
             status = self._launch.executor.watch(folder.path)
             if status.state.ended and not self._resume_killed(index, folder, status):
                 del self._running[index]
@@ -364,10 +378,8 @@ class _Driver(threading.Thread):
         return True
 
     def _take(self, index: int, folder: JobFolder, status: JobStatus) -> None:
-        job, error = Job(folder), None
-        if status.state is not JobState.COMPLETED:
-            error = job.error(status)
-        self._tell(MapItem(index, self._record.parameters[index], job, error))
+        error = None if status.state is JobState.COMPLETED else Job(folder).error(status)
+        self._tell(MapItem(index, self._record.parameters[index], folder, error))
 
 
 def _checked(program: ProgramDefinition, parameter_sets: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

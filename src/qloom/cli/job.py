@@ -13,10 +13,11 @@ from qloom.api import jobs
 from qloom.app import application
 from qloom.cli.live import follow
 from qloom.cli.outcome import Outcome, finish
-from qloom.cli.output import Json, emit, error_document, moment, notes, people, readable, table
+from qloom.cli.output import Json, emit, error_document, moment, notes, people, table
 from qloom.cli.selection import Selection, read_since, read_states
 from qloom.errors import QloomError
 from qloom.report import write_comparison, write_report
+from qloom.report.readable import readable
 
 app = typer.Typer(help="Jobs: what ran, what became of it, and how it goes on.", no_args_is_help=True, rich_markup_mode=None)
 

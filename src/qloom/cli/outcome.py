@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from qloom.cli.output import emit, notes, people, readable
+from qloom.cli.output import emit, notes, people
 from qloom.errors import QloomError
 from qloom.jobspecs import JobState, JobStatus
 from qloom.report import write_report
+from qloom.report.readable import readable
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,8 +11,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from qloom.kit.values import ARRAY_KEY, DICT_KEY, NUMBER_KEY, from_plain, to_plain
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -21,8 +18,6 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
 
-SHOWN_NUMBERS = 16
-"""Larger arrays are described."""
 STATE_STYLES = {"COMPLETED": "green", "FAILED": "red", "INTERRUPTED": "yellow", "CANCELLED": "dim", "RUNNING": "cyan"}
 
 
@@ -68,36 +63,6 @@ def _styled(text: str) -> str:
 
     style = STATE_STYLES.get(text)
     return f"[{style}]{text}[/{style}]" if style else escape(text)
-
-
-def readable(value: Any) -> Any:
-    """Return a result for people to read: small arrays as lists, of large ones what they are, other numbers as text.
-
-    Args:
-        value: plain JSON, as `qloom.kit.values.to_plain` gives it.
-
-    >>> readable({"angles": {"__array__": ["<f8", [300, 40], "AAAA"]}, "loss": {"__number__": "inf"}})
-    {'angles': 'array of float64, shape 300 x 40', 'loss': 'inf'}
-    """
-    if isinstance(value, list):
-        return [readable(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if set(value) == {NUMBER_KEY}:
-        return value[NUMBER_KEY].strip("()")
-    if set(value) == {ARRAY_KEY}:
-        return _readable_array(value)
-    content = value[DICT_KEY] if set(value) == {DICT_KEY} else value
-    return {key: readable(item) for key, item in content.items()}
-
-
-def _readable_array(mark: dict[str, Any]) -> Any:
-    import numpy as np  # late, as most results have no array
-
-    kind, shape, _ = mark[ARRAY_KEY]
-    if math.prod(shape) > SHOWN_NUMBERS:
-        return f"array of {np.dtype(kind).name}, shape {' x '.join(map(str, shape))}"
-    return readable(to_plain(from_plain(mark).tolist()))
 
 
 def moment(seconds: float | None) -> str:

@@ -53,8 +53,10 @@ class Executor(Protocol):
         """Return where the job stands now. A job whose processes are gone is INTERRUPTED, whoever asks."""
         ...
 
-    def wait(self, folders: Sequence[Path], timeout_s: float) -> None:
-        """Return when one of these jobs may have ended, or after the time. Whether it has is what `watch` says.
+    def wait(self, folders: Sequence[Path], timeout_s: float) -> list[Path]:
+        """Return those of these jobs that may have ended, as soon as there are some; none after the time.
+
+        Whether one has is what `watch` says, and one may have that is not among them: look at all now and then.
 
         Args:
             folders: jobs that this executor was given.

@@ -134,20 +134,23 @@ class LocalExecutor:
         if self._servers is not None:
             self._servers.close()
 
-    def wait(self, folders: Sequence[Path], timeout_s: float) -> None:
+    def wait(self, folders: Sequence[Path], timeout_s: float) -> list[Path]:
         poll, opened = select.poll(), []
+        waited: dict[int, Path] = {}
         for folder in folders:
             end = self._ends.get(folder)
             if end is None and (end := open_pid(JobFolder(folder).recorded_status().pid)) is not None:
                 opened.append(end)
             if end is not None:
                 poll.register(end, select.POLLIN)
+                waited[end] = folder
         try:
-            poll.poll(timeout_s * 1000)
+            ended = [waited[end] for end, _ in poll.poll(timeout_s * 1000)]
         finally:
             for end in opened:
                 os.close(end)
         self._forget_ended()
+        return ended
 
     def watch(self, folder: Path) -> JobStatus:
         processes.reap_adopted()

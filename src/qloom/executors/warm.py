@@ -67,6 +67,7 @@ class ForkServers:
     Args:
         command: the command line of the server that suits a job.
 
+    >>> from qloom.jobspecs import JobSpec
     >>> ForkServers(server_command).ready(JobSpec(job_id="x", program="p", entry_point="p:p", source_digest="")) is None
     True
     """

@@ -210,7 +210,7 @@ class JobFolder:
 
     def _unwritten_status(self) -> JobStatus:
         """Return the status of a job whose status file is empty: a power loss came before its content was on the disk."""
-        numbers = [int(path.name) for path in (self.path / "attempts").iterdir() if path.name.isdecimal()]
+        numbers = [int(path.name) for path in (self.path / "attempts").glob("*") if path.name.isdecimal()]
         return JobStatus(state=JobState.QUEUED if numbers else JobState.CREATED, attempt=max(numbers, default=0))
 
     def write_status(self, status: JobStatus, *, durable: bool = True) -> None:

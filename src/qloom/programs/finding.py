@@ -103,7 +103,7 @@ def _missing(error: BaseException) -> str:
         return ""
     return (
         f"\n{sys.executable} has no module {error.name}: list the package that brings it, in the header of the file or with "
-        f"--requirements, or install it: uv pip install --python {sys.executable} PACKAGE"
+        "--requirements FILE, and the job gets an environment with it"
     )
 
 

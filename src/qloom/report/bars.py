@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from qloom.report.markup import Html, element, join
-from qloom.report.svg import CHARACTER, card
+from qloom.report.svg import CHARACTER, drawing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -92,16 +92,8 @@ def bar_chart(
     height = ROW * len(drawn) + 4
     scale = room / max(1, *(count for _, count in drawn))
     bars = [_bar(key, count, left, row * ROW, count * scale) for row, (key, count) in enumerate(drawn)]
-    return element(
-        "svg",
-        element("title", f"{name}: {describe_counts(counts)}" if name else describe_counts(counts)),
-        join([style, card(width, height, margin)]) if style else "",
-        *bars,
-        viewBox=f"{-margin} {-margin} {width + 2 * margin} {height + 2 * margin}",
-        role="img",
-        class_=f"plot {css_class}" if css_class else "plot",
-        xmlns="http://www.w3.org/2000/svg",
-    )
+    title = f"{name}: {describe_counts(counts)}" if name else describe_counts(counts)
+    return drawing(title, bars, width, height, margin=margin, css_class=css_class, style=style)
 
 
 # ---- inside ----------------------------------------------------------------------------------------------------------

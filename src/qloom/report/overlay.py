@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qloom.report.markup import Html, element
-from qloom.report.svg import axes, axis_labels, describe, finite, grid, nothing, outside, path, reference_line, thin
+from qloom.report.svg import axes, axis_labels, describe, drawing, finite, grid, nothing, outside, path, reference_line, thin
 
 if TYPE_CHECKING:
     from qloom.report.svg import Axis, FloatArray
@@ -40,18 +40,13 @@ def overlay_plot(
         element("path", class_=f"line{second_line}", d=path(thin(points, x_axis), x_axis, y_axis))
         for points, second_line in zip(drawn, ("", " second"), strict=True)
     ]
-    return element(
-        "svg",
-        element("title", f"A: {describe(first)}; B: {describe(second)}"),
+    body = [
         grid(x_axis, y_axis, width, height),
         axis_labels(first.name, y_axis, width, height),
         reference_line(reference, x_axis, y_axis) if reference else "",
         *(lines if any(map(len, drawn)) else [nothing(width, height)]),
-        viewBox=f"0 0 {width} {height}",
-        role="img",
-        class_=f"plot {css_class}" if css_class else "plot",
-        xmlns="http://www.w3.org/2000/svg",
-    )
+    ]
+    return drawing(f"A: {describe(first)}; B: {describe(second)}", body, width, height, css_class=css_class)
 
 
 def overlay_notes(

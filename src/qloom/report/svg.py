@@ -110,16 +110,7 @@ def line_plot(
         _tooltips(drawn, x_axis, y_axis) if len(points) <= TOOLTIPS else "",
         _last(drawn, x_axis, y_axis) if drawn else nothing(width, height),
     ]
-    return element(
-        "svg",
-        element("title", describe(series)),
-        join([style, card(width, height, margin)]) if style else "",
-        *body,
-        viewBox=f"{-margin} {-margin} {width + 2 * margin} {height + 2 * margin}",
-        role="img",
-        class_=f"plot {css_class}" if css_class else "plot",
-        xmlns="http://www.w3.org/2000/svg",
-    )
+    return drawing(describe(series), body, width, height, margin=margin, css_class=css_class, style=style)
 
 
 def describe(series: MetricSeries) -> str:
@@ -281,9 +272,38 @@ def axis_labels(name: str, y_axis: Axis, width: int, height: int) -> Html:
     )
 
 
-def card(width: int, height: int, margin: int) -> Html:
-    """Return what a lone picture stands on: it follows the system's light or dark setting, which may not be its page's."""
-    return element("rect", class_="card", x=-margin, y=-margin, width=width + 2 * margin, height=height + 2 * margin, rx=8)
+def drawing(
+    title: str,
+    body: Iterable[Html | str],
+    width: int,
+    height: int,
+    *,
+    margin: int = 0,
+    css_class: str | None = None,
+    style: Html | None = None,
+) -> Html:
+    """Return an `<svg>` element that says in its title what it shows.
+
+    Args:
+        title: the picture in words.
+        body: what is drawn.
+        width, height: of that; it scales to the page.
+        margin: free space round it.
+        css_class: class of the element, besides `plot`.
+        style: the style sheet of a picture that stands alone, on a card of its own, which follows the system's light or dark
+            setting: that may not be its page's.
+    """
+    corner = {"x": -margin, "y": -margin, "width": width + 2 * margin, "height": height + 2 * margin}
+    return element(
+        "svg",
+        element("title", title),
+        join([style, element("rect", class_="card", **corner, rx=8)]) if style else "",
+        *body,
+        viewBox=" ".join(map(str, corner.values())),
+        role="img",
+        class_=f"plot {css_class}" if css_class else "plot",
+        xmlns="http://www.w3.org/2000/svg",
+    )
 
 
 def nothing(width: int, height: int) -> Html:

@@ -204,7 +204,7 @@ def read_job(
         seconds=details.get("seconds"),
         parameters=details.get("parameters") or {},
         settings=_settings(details),
-        result=details.get("result"),
+        result=readable(details.get("result")),
         error=error.get("message") or "",
         error_type=error.get("type") or "",
         frames=tuple(error.get("frames") or ()),
