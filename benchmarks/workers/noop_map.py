@@ -17,7 +17,7 @@ from benchmarks.workers.serving import keep_to_cores, serve_calls
 if TYPE_CHECKING:
     from benchmarks.workers.serving import Timed
 
-MAX_PARALLEL = (4, 16)
+MAX_PARALLEL = (8, 16)
 
 
 def start() -> dict[str, Timed]:

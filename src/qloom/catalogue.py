@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -80,11 +81,23 @@ def create_device(name: str, *, threads: int | None = None) -> Device:
 
 
 def check_device_name(name: str) -> None:
-    """Refuse a device name whose scheme nobody registered, without loading the device."""
-    scheme = name.partition(":")[0]
-    known = names("device")
+    """Refuse a device name whose scheme nobody registered, or whose options its module refuses; no device is made.
+
+    What follows the colon is shown to the function `check_options(rest)` beside the registered one, where there is one.
+
+    Raises:
+        UnknownName: no such device, or no such option.
+        InvalidSetting: an option's value.
+    """
+    scheme, _, rest = name.partition(":")
+    known = {entry.name: entry for entry in _entries("device")}
     if scheme not in known:
         raise UnknownName.among("device", name, known)
+    if rest:
+        beside = sys.modules.get(getattr(_load(known[scheme]), "__module__", ""))
+        check = getattr(beside, "check_options", None)
+        if check is not None:
+            check(rest)
 
 
 def create_executor(name: str, **options: Any) -> Executor:

@@ -1,5 +1,7 @@
 """`qloom device`, `plugin`, `doctor`: what there is and what it can do."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.cli.conftest import Qloom
@@ -70,3 +72,10 @@ def test_doctor_finds_no_problem_here(qloom: Qloom) -> None:
 def test_the_command_line_completes_itself_in_a_shell(qloom_process: Qloom) -> None:
     answer = qloom_process("--show-completion", "bash")
     assert "qloom" in answer.out
+
+
+def test_what_is_wrong_in_a_circuit_file_is_said_with_the_files_name(qloom: Qloom, tmp_path: Path) -> None:
+    (tmp_path / "half.qasm").write_text("OPENQASM 3;\nqubit[2] q;\nh q[7];\n")
+    answer = qloom("device", "run", "sim", "half.qasm")
+    assert answer.code == 2
+    assert answer.err.startswith("error: half.qasm: line 3")

@@ -62,7 +62,7 @@ def test_running_killed_and_resumed_jobs_have_reports(qloom: Qloom, programs: st
     assert "first: 10 shots" in report_of(qloom, job_id)
 
 
-@pytest.mark.parametrize("content", ["{", "", "7"], ids=["torn", "empty", "something else"])
+@pytest.mark.parametrize("content", ["{", " ", "7"], ids=["torn", "blank", "something else"])
 @pytest.mark.parametrize("name", ["job.json", "status.json", "attempts/1/outcome.json"])
 def test_a_job_with_a_corrupt_file_is_refused_with_the_file_and_the_way_on(
     qloom: Qloom, programs: str, home: Path, name: str, content: str

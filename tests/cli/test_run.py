@@ -166,6 +166,24 @@ def test_a_misused_command_answers_json_with_one_document_too(qloom: Qloom, type
     assert answer.json["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [
+        ("sim:engine=qualcs", "no engine of sim called 'qualcs'; did you mean 'qulacs'"),
+        ("sim:engin=qulacs", "no option of sim called 'engin'; did you mean 'engine'"),
+        ("sim:threads=0", "sim: threads must be an integer from 1 up, got '0'"),
+        ("sim:threads", "sim: option threads needs a value"),
+    ],
+)
+def test_what_a_device_would_refuse_is_refused_before_a_job_is_made(
+    qloom: Qloom, programs: str, home: Path, device: str, said: str
+) -> None:
+    answer = qloom("run", f"{programs}:bell", "--device", device)
+    assert answer.code == 2
+    assert said in answer.err
+    assert not list(home.glob("jobs/*"))
+
+
 def test_an_argument_that_is_given_twice_is_refused(qloom: Qloom, programs: str) -> None:
     answer = qloom("run", f"{programs}:double", "-p", "number=1", "-p", "number=2")
     assert answer.code == 2

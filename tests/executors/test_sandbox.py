@@ -131,6 +131,16 @@ def test_tmp_is_its_own(executor: LocalExecutor, make_job: MakeJob) -> None:
 
 
 @needs_sandbox
+def test_variables_of_the_caller_that_may_hold_keys_are_not_there(
+    executor: LocalExecutor, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    names = "['AWS_SECRET_ACCESS_KEY', 'LC_ALL', 'HOME', 'QLOOM_ATTEMPT']"
+    assert answer(executor, make_job(f"finish([os.environ.get(name) for name in {names}])")) == [None, "C.UTF-8", "/tmp", "1"]
+
+
+@needs_sandbox
 def test_what_the_next_attempt_believes_is_read_only(executor: LocalExecutor, tmp_path: Path) -> None:
     names = ["job.json", "status.json", "source/script.py", "input/data", "lease", "attempts/2", "new"]
     script = f"""

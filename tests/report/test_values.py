@@ -1,7 +1,9 @@
 from typing import Any
 
+import numpy as np
 import pytest
 
+from qloom.kit.values import to_plain
 from qloom.report.values import LOG_LINES, JobReport, MetricSeries, read_job, read_metrics
 
 DETAILS: dict[str, Any] = {
@@ -76,3 +78,8 @@ def test_where_the_time_went_is_none_where_nobody_knows() -> None:
 
 def test_points_are_ordered_by_step_and_keep_their_order_inside_one() -> None:
     assert MetricSeries("loss", (1.0, 0.0, 1.0), (3.0, 1.0, 2.0)).points.tolist() == [[0.0, 1.0], [1.0, 3.0], [1.0, 2.0]]
+
+
+def test_an_array_in_a_result_is_read_as_numbers() -> None:
+    report = read_job(DETAILS | {"result": {"angles": to_plain(np.array([0.5, 1.0]))}})
+    assert report.result == {"angles": [0.5, 1.0]}

@@ -102,8 +102,9 @@ def map(  # noqa: A001  the word for it, as in Python and in every pool
     >>> @qloom.program
     ... def double(ctx: qloom.Context, x: int) -> int:
     ...     return 2 * x
-    >>> qloom.map(double, [{"x": 1}, {"x": 2}]).results()  # doctest: +SKIP
-    [2, 4]
+    >>> qloom.map(double, [{"x": 1}, {"x": "two"}])
+    Traceback (most recent call last):
+    qloom.errors.InvalidParameters: parameter set 1: double: x must be an integer, got 'two'
     """
     if inside_job():
         raise Misuse("qloom.map() was called inside a job; put what starts jobs under `if __name__ == '__main__':`")

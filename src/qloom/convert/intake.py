@@ -35,7 +35,11 @@ def read_circuit(source: object) -> Circuit:
     if isinstance(source, Circuit):
         return source
     if isinstance(source, Path) or (isinstance(source, str) and source.endswith(".qasm") and "\n" not in source):
-        return from_openqasm(_file_text(Path(source)))
+        text = _file_text(Path(source))
+        try:
+            return from_openqasm(text)
+        except InvalidCircuit as error:
+            raise InvalidCircuit(f"{source}: {error}") from error
     if isinstance(source, str):
         return from_openqasm(source)
     if is_qiskit(source):

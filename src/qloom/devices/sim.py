@@ -74,6 +74,24 @@ def create(
     )
 
 
+def check_options(rest: str) -> None:
+    """Refuse options that `create` would refuse, whatever is installed here.
+
+    >>> check_options("engine=qualcs")
+    Traceback (most recent call last):
+    qloom.errors.UnknownName: no engine of sim called 'qualcs'; did you mean 'qulacs'? Known: lightning, qulacs
+    """
+    given = read_options(rest)
+    _check_engine(given.get("engine"))
+    for name in set(given) - {"engine"}:
+        _positive(name, given[name])
+
+
+def _check_engine(name: str | None) -> None:
+    if name not in (None, *ENGINES):
+        raise UnknownName.among("engine of sim", str(name), ENGINES)
+
+
 def read_options(rest: str) -> dict[str, str]:
     """Return the options in `engine=qulacs,threads=2`.
 
@@ -119,8 +137,7 @@ def library(name: str | None) -> EngineLibrary:
     >>> library("qulacs").name
     'qulacs'
     """
-    if name not in (None, *ENGINES):
-        raise UnknownName.among("engine of sim", str(name), ENGINES)
+    _check_engine(name)
     if name == "qulacs":
         return _qulacs("asked for")
     try:

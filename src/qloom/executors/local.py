@@ -137,15 +137,18 @@ class LocalExecutor:
     def wait(self, folders: Sequence[Path], timeout_s: float) -> list[Path]:
         poll, opened = select.poll(), []
         waited: dict[int, Path] = {}
+        ended: list[Path] = []
         for folder in folders:
             end = self._ends.get(folder)
-            if end is None and (end := open_pid(JobFolder(folder).recorded_status().pid)) is not None:
-                opened.append(end)
+            if end is None:  # somebody else's, or its end was noticed in between
+                status = JobFolder(folder).recorded_status()
+                ended += [folder] if status.state.ended else []
+                opened += [end] if (end := open_pid(status.pid)) is not None else []
             if end is not None:
                 poll.register(end, select.POLLIN)
                 waited[end] = folder
         try:
-            ended = [waited[end] for end, _ in poll.poll(timeout_s * 1000)]
+            ended += [waited[end] for end, _ in poll.poll(0 if ended else timeout_s * 1000)]
         finally:
             for end in opened:
                 os.close(end)

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from qloom.limits import Resources
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+IN_SANDBOX = (
+    *("PATH", "LANG", "LC_", "TZ", "TERM", "USER", "LOGNAME", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHON", "COVERAGE_"),
+    *("OMP_", "OPENBLAS_", "MKL_", "KMP_", "GOMP_", "NUMEXPR_", "VECLIB_", "MALLOC_", "QULACS_"),
+)
+"""Beginnings of the names of variables that a program in a sandbox inherits."""
 CANNOT_START = 127
 """Exit code of a program that could not be started, as a shell's."""
 
@@ -30,10 +35,14 @@ def program_environment(job: JobSpec, folder: JobFolder, attempt: int, inherited
     """Return the environment of a job's program: what the supervisor has, and the variables of Braket's contract.
 
     Numerical libraries are told to use `resources.cpus` threads, and Python to show what is printed at once, unless the
-    caller set their variables himself.
+    caller set their variables himself. A program in a sandbox gets none of the caller's but those that say how to run
+    (`IN_SANDBOX`): others may hold keys.
     """
     defaults = {"PYTHONUNBUFFERED": "1"} | thread_settings(job.resources.cpus)
-    return defaults | without_internals(inherited) | braket_environment(job, folder, attempt, inherited)
+    known = without_internals(inherited)
+    if job.sandbox:
+        known = {name: value for name, value in known.items() if name.startswith(IN_SANDBOX)}
+    return defaults | known | braket_environment(job, folder, attempt, inherited)
 
 
 def thread_settings(cpus: int) -> dict[str, str]:

@@ -35,7 +35,10 @@ def readable(value: Any) -> Any:
 def _readable_array(mark: dict[str, Any]) -> Any:
     import numpy as np  # late, as most results have no array
 
-    kind, shape, _ = mark[ARRAY_KEY]
-    if math.prod(shape) > SHOWN_NUMBERS:
-        return f"array of {np.dtype(kind).name}, shape {' x '.join(map(str, shape))}"
-    return readable(to_plain(from_plain(mark).tolist()))
+    try:
+        kind, shape, _ = mark[ARRAY_KEY]
+        if math.prod(shape) > SHOWN_NUMBERS:
+            return f"array of {np.dtype(kind).name}, shape {' x '.join(map(str, shape))}"
+        return readable(to_plain(from_plain(mark).tolist()))
+    except (ValueError, TypeError):
+        return "an array whose record is damaged"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from qloom.report.labels import split_unit
 from qloom.report.pictures import Pictures
+from qloom.report.readable import readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
