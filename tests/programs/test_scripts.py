@@ -324,7 +324,8 @@ def test_a_hybrid_job_takes_no_other_names_than_its_own() -> None:
 
 
 def test_the_parameters_of_a_function_are_read_from_its_source(tmp_path: Path) -> None:
-    text = "from braket.jobs import hybrid_job\n@hybrid_job(device=None)\ndef go(a: int, b: 'float'=1, *args, c, d=2, **more): ...\n"
+    text = "from braket.jobs import hybrid_job\n@hybrid_job(device=None)\n"
+    text += "def go(a: int, b: 'float'=1, *args, c, d=2, **more): ...\n"
     path = write(tmp_path, {"algo.py": text}) / "algo.py"
     assert read_script(path, "algo:go").parameters == Parameters(
         required=("a", "c"), optional=("b", "d"), any_name=True, hybrid_job=True, kinds={"a": int, "b": float}
