@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 FORCE_AFTER_S = 3.0
 """A supervisor that has not ended its job by then does not work: it is killed, and with it the program."""
+SANDBOX_KNOWN_S = 60.0
+"""A sandbox that could be made so long ago is taken to be possible; should it not be, the job is FAILED and never runs open."""
 START_S = 2.0
 """How long `find` waits for a supervisor that is starting to say its number."""
 _LEASE_DESCRIPTOR = 3
@@ -189,7 +191,7 @@ class LocalExecutor:
         return LocalHandle(str(_noted_processes(place, attempt).get("supervisor", "")))
 
     def check_sandbox(self) -> None:
-        if problem := sandbox_problem():
+        if problem := sandbox_problem(known_for_s=SANDBOX_KNOWN_S):
             raise Rejected(f"no sandbox on this machine, and without one the job is not run: {problem}")
 
     def _hand_over(self, job: JobSpec, place: JobFolder, attempt: int, lease: Lease) -> int | None:

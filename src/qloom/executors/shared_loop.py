@@ -193,14 +193,15 @@ class SharedLoop(Loop):
 
     def _boxed_fork(self, box: Box) -> Fork:
         key = next(key for key, one in self._boxes.items() if one is box)
-        return self._boxed[key].pop() if self._boxed[key] else self._start_in(box, rehearse=False)
+        # The one that waits longest: it has rehearsed.
+        return self._boxed[key].pop(0) if self._boxed[key] else self._start_in(box, rehearse=False)
 
     def _fork(self, key: Key | None) -> Fork:
         for fork in self._free if key else ():
             if fork.key == key:
                 self._free.remove(fork)
                 return fork
-        return self._spares.pop() if self._spares else Fork.start(self._run, self._place, self.environment)
+        return self._spares.pop(0) if self._spares else Fork.start(self._run, self._place, self.environment)
 
     def _hear_fork(self, fork: Fork) -> None:
         code = fork.answer()

@@ -143,7 +143,8 @@ class Box:
         _bind(hidden, job, _READ_ONLY)
         for path in (folder.checkpoints, folder.results, folder.attempt(attempt)):
             _bind(f"{hidden}/{path.relative_to(folder.path)}", str(path), 0)
-        _call("umount2", HIDDEN.encode(), _DETACH)
+        _mount_memory(HIDDEN, None)  # over it: to take a mount away has the kernel wait for all processors
+        _mount(None, HIDDEN, None, _REMOUNT | _BIND | _READ_ONLY | _NO_SUID | _NO_DEVICES)
         _mount(None, jobs, None, _REMOUNT | _BIND | _READ_ONLY | _NO_SUID | _NO_DEVICES)
         drop_capabilities()
 

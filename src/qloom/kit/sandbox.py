@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,9 @@ PROCESSES = 2
 """Processes of bubblewrap's own beside a program: the one that waits outside, and the first one inside."""
 TRIAL_S = 10.0
 """Time for the trial."""
+
+_went_well: dict[str, float] = {}
+"""Path of a bubblewrap -> when its last trial went well."""
 
 _INSTALL = "install it: apt install bubblewrap"
 _ALLOW = (
@@ -108,10 +112,17 @@ def python_paths(hidden: Iterable[Path], loads: Iterable[str] | None = None) -> 
     return kept[known:]
 
 
-def sandbox_problem() -> str:
-    """Return why a program cannot run in a sandbox here, with the way to mend it; empty where a trial went well."""
-    if shutil.which("bwrap") is None:
+def sandbox_problem(*, known_for_s: float = 0.0) -> str:
+    """Return why a program cannot run in a sandbox here, with the way to mend it; empty where a trial went well.
+
+    Args:
+        known_for_s: a trial of this bubblewrap that went well no longer ago is believed.
+    """
+    found = shutil.which("bwrap")
+    if found is None:
         return f"bubblewrap is not there (no `bwrap` on PATH); {_INSTALL}"
+    if time.monotonic() - _went_well.get(found, float("-inf")) < known_for_s:
+        return ""
     import subprocess  # late: no process of a job needs it
 
     try:
@@ -120,7 +131,10 @@ def sandbox_problem() -> str:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"bubblewrap does not run: {error}; {_INSTALL}"
-    return "" if done.returncode == 0 else problem_in_words(done.stderr)
+    if done.returncode != 0:
+        return problem_in_words(done.stderr)
+    _went_well[found] = time.monotonic()
+    return ""
 
 
 def problem_in_words(said: str) -> str:
