@@ -39,7 +39,7 @@ def assert_alike(first: Mapping[str, int], second: Mapping[str, int]) -> None:
 
 
 def braket_devices() -> Any:
-    """Braket's devices; the SDK looks into IPython, where that is loaded, for a name that newer ones load when it is asked for."""
+    """Braket's devices; the SDK looks into IPython, where that is loaded, for a name that newer ones load when asked for."""
     if (ipython := sys.modules.get("IPython")) is not None:
         vars(ipython)["get_ipython"] = ipython.get_ipython
     return pytest.importorskip("braket.devices", reason="the Braket SDK is in an environment of its own here")

@@ -116,3 +116,10 @@ def test_a_specification_that_was_replaced_is_read_anew(folder: JobFolder) -> No
     first = folder.spec()
     folder.spec_file.write_text(folder.spec_file.read_text().replace('"seed": 0', '"seed": 12'))
     assert (first.seed, folder.spec().seed) == (0, 12)
+
+
+def test_a_result_that_is_there_by_name_only_is_none(folder: JobFolder) -> None:
+    left_by_a_program(folder, {"ended": "returned"}, result=True)
+    folder.write_status(JobStatus(state=JobState.COMPLETED, attempt=1))
+    folder.results_file.write_bytes(b"")  # as a power loss may leave it
+    assert folder.status().state is JobState.INTERRUPTED

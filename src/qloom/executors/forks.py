@@ -184,6 +184,7 @@ class _Inside:
         self._run = run
         self._place = place
         self._environment = environment
+        self._known: dict[str, str] | None = None
         self._modules = set(sys.modules)
         self._umask = os.umask(0)
         os.umask(self._umask)
@@ -207,6 +208,7 @@ class _Inside:
         """Run an attempt that is nobody's."""
         self._attempt(folder, 1)
         self._clean()
+        self._known = dict(os.environ)
 
     def _attempt(self, folder: JobFolder, attempt: int) -> int:
         try:
@@ -218,8 +220,20 @@ class _Inside:
             print(f"qloom cannot start the program: {error}", file=sys.stderr)  # noqa: T201  the job's log
             return CANNOT_START
         own = {} if self._box is None else {"HOME": "/tmp", "TMPDIR": "/tmp"}  # noqa: S108  the sandbox's own
-        set_environment(program_environment(job, folder, attempt, self._environment) | own)
+        self._set(program_environment(job, folder, attempt, self._environment) | own)
         return exit_code_of(self._run(folder, attempt))
+
+    def _set(self, environment: dict[str, str]) -> None:
+        """Have exactly these variables; what only a rehearsal has seen since they were last set need not be looked at."""
+        before, self._known = self._known, None
+        if before is None:
+            set_environment(environment)
+            return
+        for name in before.keys() - environment.keys():
+            del os.environ[name]
+        for name, value in environment.items():
+            if before.get(name) != value:
+                os.environ[name] = value
 
     def _clean(self) -> bool:
         """Forget the attempt's modules; False where something is left that cannot be forgotten."""

@@ -204,12 +204,22 @@ class JobFolder:
         """
         try:
             content = self.status_file.read_bytes()
-            return JobStatus.from_json(json.loads(content)) if content else self._unwritten_status()
+            status = JobStatus.from_json(json.loads(content)) if content else None
+            if status is None or (status.state is JobState.COMPLETED and self._result_is_unwritten()):
+                return self._unwritten_status()
+            return status
         except (OSError, LookupError, TypeError, ValueError, AttributeError) as error:
             raise _unreadable(self.status_file, error) from error
 
+    def _result_is_unwritten(self) -> bool:
+        """Whether the result is there by name only: a power loss came before its content was on the disk."""
+        try:
+            return os.stat(f"{self.path}/results/results.json").st_size == 0  # noqa: PTH116  for every look at an ended job
+        except OSError:
+            return False
+
     def _unwritten_status(self) -> JobStatus:
-        """Return the status of a job whose status file is empty: a power loss came before its content was on the disk."""
+        """Return the status of a job whose end, or whose status, did not reach the disk before a power loss."""
         numbers = [int(path.name) for path in (self.path / "attempts").glob("*") if path.name.isdecimal()]
         return JobStatus(state=JobState.QUEUED if numbers else JobState.CREATED, attempt=max(numbers, default=0))
 
@@ -265,6 +275,8 @@ class JobFolder:
         except (OSError, CorruptRecord):
             return None
         if not isinstance(outcome, dict) or outcome.get("ended") != "returned" or not self.results_file.exists():
+            return None
+        if self._result_is_unwritten():
             return None
         from dataclasses import replace
 

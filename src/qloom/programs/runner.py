@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qloom.errors import NoResult, QloomError, StorageFailed, UnknownName
-from qloom.kit.files import raise_storage, write_json
+from qloom.kit.files import json_text, raise_storage, write_json
 from qloom.kit.values import result_document
 from qloom.programs.context import LOGGER
 from qloom.programs.definition import ProgramDefinition
@@ -33,6 +33,8 @@ RETURNED, FAILED, UNSAID = 0, 1, 3
 """Exit codes; with `UNSAID` the program's end could not be written down."""
 SHORT_S = 0.05
 """A program that took no longer is run again, should a power loss take the record of its end."""
+SMALL_BYTES = 4096
+"""A result that is no larger is on the disk whole or not at all."""
 
 
 class ThreadError(NamedTuple):
@@ -61,9 +63,9 @@ class Ending(NamedTuple):
 def run_program(folder: JobFolder, attempt: int, make_context: Callable[[], Context]) -> int:
     """Run a job's program and return the exit code of its process.
 
-    The result is in `results/results.json`, complete and on the disk, before `attempts/<n>/outcome.json` says how it ended.
-    That a program returned is forced to the disk too, but for one that took less than `SHORT_S`: after a power loss it may
-    have to run again, which takes less time than many such syncs do. What was paid for is on the disk in any case.
+    The result is in `results/results.json`, complete, before `attempts/<n>/outcome.json` says how it ended. Both are forced
+    to the disk, but for a small result of a program that took less than `SHORT_S`: after a power loss that may have to run
+    again, which takes less time than many such syncs do. What was paid for is on the disk in any case.
     KeyboardInterrupt goes through: what it means is for the supervisor to say.
 
     Args:
@@ -82,7 +84,7 @@ def run_program(folder: JobFolder, attempt: int, make_context: Callable[[], Cont
 
     begun = time.monotonic()
     with _surroundings(folder) as thread_errors:
-        ending = _end(folder, keep, thread_errors)
+        ending = _end(folder, keep, thread_errors, begun)
     document = ending._asdict() | _facts(folder, made[0] if made else None, ending, thread_errors)
     durable = ending.ended != "returned" or time.monotonic() - begun > SHORT_S
     try:
@@ -97,12 +99,14 @@ def run_program(folder: JobFolder, attempt: int, make_context: Callable[[], Cont
     return RETURNED if ending.ended == "returned" else FAILED
 
 
-def _end(folder: JobFolder, make_context: Callable[[], Context], thread_errors: list[ThreadError]) -> Ending:
+def _end(folder: JobFolder, make_context: Callable[[], Context], thread_errors: list[ThreadError], begun: float) -> Ending:
     try:
         value = _run(folder, make_context)
         if thread_errors:
             return _failure(*thread_errors[0], folder)
-        _write(folder.results_file, _document(value), named=False)  # its name is there if the outcome's is
+        result = _document(value)
+        durable = time.monotonic() - begun > SHORT_S or len(json_text(result)) > SMALL_BYTES
+        _write(folder.results_file, result, durable=durable, named=False)  # its name is there if the outcome's is
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001  whatever the user's program raises is how the job ended, and is told

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 SHORTEST_PREFIX = 4
 """Fewer characters of a job's id are not looked up."""
+TIDYING_S = 10.0
+"""Time between two looks for what killed processes left."""
 LEFTOVER_AGE_S = 24 * 3600
 """What a killed `create` left aside is removed after this time."""
 _ASIDE = ".new"
@@ -46,6 +48,7 @@ class FolderStore:
     def __init__(self, home: Path) -> None:
         self._jobs = home / "jobs"
         self.problems: list[str] = []
+        self._next_tidying = 0.0
 
     # ---- writing -----------------------------------------------------------------------------------------------------
 
@@ -97,6 +100,9 @@ class FolderStore:
             )
 
     def _remove_leftovers(self) -> None:
+        if time.monotonic() < self._next_tidying:
+            return
+        self._next_tidying = time.monotonic() + TIDYING_S
         aside = self._jobs / _ASIDE
         oldest = time.time() - LEFTOVER_AGE_S
         for path in aside.iterdir() if aside.is_dir() else ():
