@@ -114,11 +114,6 @@ FIGURES = [
         open=partial(mapped, ways="map"),
         target=Target(2.0),
     ),
-    Figure(
-        name="map of 1,000 no-op jobs on two cores, each in a fresh process",
-        peer="asyncio and two bare fork servers",
-        open=partial(mapped, ways="fresh"),
-    ),
     system("Covalent, one electron", "covalent_dispatch", environment="covalent", target=Target(50, Sense.AT_LEAST)),
     system("Prefect, the same function", "prefect_flow", ways="a flow", target=Target(50, Sense.AT_LEAST)),
     system("Prefect, a coroutine", "prefect_flow", ways="an async flow", target=Target(sense=Sense.AT_LEAST)),
