@@ -108,9 +108,11 @@ class Fork(Program):
 
         def become() -> int:
             processes.die_with_parent(server)
+            kept = {0, 1, 2, theirs.fileno()}
             if box is not None:
+                processes.close_all_but({*kept, box.descriptor})  # whoever stays behind must not hold the output open
                 box.enter()
-            processes.close_all_but({0, 1, 2, theirs.fileno()})
+            processes.close_all_but(kept)
             become_an_interpreter()
             try:
                 inside = _Inside(theirs, run, place, environment, box)
@@ -171,6 +173,7 @@ def _tell(note: mmap.mmap, code: int) -> None:
     note[:2] = bytes((said & 0xFF, said >> 8))
     for descriptor in (1, 2):
         os.close(descriptor)
+    os.nice(19)  # what is left is to be taken apart, which need not hold up whoever waits for this end
 
 
 class _Inside:

@@ -121,13 +121,14 @@ class Loop:
             self._finish(one)
         return one
 
-    def turn(self, longest_s: float = float("inf")) -> None:
-        """Wait until something happens, no longer than `longest_s`, and see to it."""
+    def turn(self, longest_s: float = float("inf")) -> bool:
+        """Wait until something happens, no longer than `longest_s`, see to it, and return whether something has."""
         due = min((one.due() for one in self.attempts), default=float("inf"))
         if self._graves:
             longest_s = min(longest_s, _BURY_S)
         pause_s = min(max(0.0, due - time.monotonic()), longest_s)
-        for descriptor, _ in self._poll.poll(None if pause_s == float("inf") else pause_s * 1000 + 0.5):
+        heard = self._poll.poll(None if pause_s == float("inf") else pause_s * 1000 + 0.5)
+        for descriptor, _ in heard:
             if (ready := self._ready.get(descriptor)) is not None:
                 ready()
         self._reap()
@@ -137,6 +138,7 @@ class Loop:
         for one in [one for one in self.attempts if one.over]:
             self._finish(one)
         self._graves = [group for group in self._graves if not group.remove(limit_s=0)]
+        return bool(heard)
 
     def end_with(self, pid: int) -> None:
         """Have every attempt look whether its submitter is gone as soon as this process ends."""

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 LET_GO_S = 2.0
 """Time for forks that wait in vain to end."""
 _GROUP = "server-"
+QUIET_S = 0.002
+"""After this time in which nothing happened, there is time for a second spare: who was just told of an end goes first."""
 SPARES = 2
 """Forks that wait for an attempt nobody has asked for yet."""
 
@@ -77,10 +79,12 @@ class SharedLoop(Loop):
         self._bound_group()
         return one
 
-    def turn(self, longest_s: float = float("inf")) -> None:
-        super().turn(longest_s)
-        if not self._busy:
+    def turn(self, longest_s: float = float("inf")) -> bool:
+        fewest = self._fewest_spares()
+        heard = super().turn(min(longest_s, QUIET_S) if fewest < SPARES else longest_s)
+        if not self._busy and (self._fewest_spares() == 0 or (fewest < SPARES and not heard)):
             self._prepare()
+        return heard
 
     def close(self) -> None:
         for fork in (*self._spares, *self._free, *(one for forks in self._boxed.values() for one in forks)):
@@ -154,16 +158,20 @@ class SharedLoop(Loop):
         self.watch(fork.channel.fileno(), partial(self._hear_fork, fork))
         return fork
 
+    def _fewest_spares(self) -> int:
+        """Return how many forks wait of the kind of which the fewest do: as many as there may be while attempts run."""
+        waiting = [self._spares, *(self._boxed[key] for key, box in self._boxes.items() if box.stands)]
+        return SPARES if self._busy else min(map(len, waiting))
+
     def _prepare(self) -> None:
-        """Fork a fork, while nothing else is to be done."""
-        if len(self._spares) < SPARES:
+        """Make a fork of the kind of which the fewest wait."""
+        boxes = [(len(self._boxed[key]), key) for key, box in self._boxes.items() if box.stands]
+        fewest, key = min(boxes, key=lambda pair: pair[0], default=(SPARES, None))
+        if key is not None and fewest < len(self._spares):
+            self._boxed[key].append(self._start_in(self._boxes[key]))
+        elif len(self._spares) < SPARES:
             rehearsal = self._rehearsal
             self._spares.append(Fork.start(self._run, self._place, self.environment, rehearsal=lambda: rehearsal))
-            return
-        for key, box in self._boxes.items():
-            if len(self._boxed[key]) < SPARES and box.stands:
-                self._boxed[key].append(self._start_in(box))
-                return
 
     def _start_in(self, box: Box, *, rehearse: bool = True) -> Fork:
         return Fork.start(

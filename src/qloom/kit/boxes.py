@@ -94,6 +94,11 @@ class Box:
         return self._holder.pid
 
     @property
+    def descriptor(self) -> int:
+        """What a fork enters by; to be kept open until then."""
+        return self._pidfd
+
+    @property
     def stands(self) -> bool:
         """Whether the walls are still held."""
         return self._holder.poll() is None
