@@ -8,11 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmarks.figures_processes import TIMEOUT_S, python
-from benchmarks.harness import Figure, Sides
+from benchmarks.harness import ROOT, Figure, Sides
 from benchmarks.pairs import Sense, Target
 from benchmarks.peers import NotRunError
-from benchmarks.programs.noop import noop
 from qloom.kit.sandbox import sandbox_problem
+from qloom.programs.shipping import load_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +22,15 @@ if TYPE_CHECKING:
     from qloom.api.programs import Program
 
 WARM_S = 60.0
+NOOP = ROOT / "benchmarks" / "programs" / "noop.py"
+
+
+def single_file(bench: Bench) -> Program:
+    """Return the program that does nothing, in a file by itself as a user's first one is."""
+    path = bench.new_folder("program") / NOOP.name
+    path.write_text(NOOP.read_text())
+    program: Program = load_program(path)
+    return program
 
 
 def warm(program: Program) -> Timed:
@@ -56,15 +65,16 @@ def supervisor_of_one(program: Program) -> int | None:
 @contextmanager
 def against_bare_child(bench: Bench) -> Iterator[Sides]:
     """Run a job in a warm fork; the peer starts an interpreter that does nothing."""
-    yield Sides(warm(noop), python(["-c", "pass"], bench))
+    yield Sides(warm(single_file(bench)), python(["-c", "pass"], bench))
 
 
 @contextmanager
-def sandboxed(_: Bench) -> Iterator[Sides]:
+def sandboxed(bench: Bench) -> Iterator[Sides]:
     """Run a job in the sandbox; the peer is the same job without."""
     if problem := sandbox_problem():
         raise NotRunError(f"no sandbox here: {problem}")
-    yield Sides(warm(noop.with_options(sandbox=True)), warm(noop))
+    program = single_file(bench)
+    yield Sides(warm(program.with_options(sandbox=True)), warm(program))
 
 
 @contextmanager
@@ -73,7 +83,7 @@ def against_system(bench: Bench, module: str, environment: str | None, ways: str
     worker = bench.workers.get(module, environment)
     try:
         way = worker.open({"ways": ways})
-        yield Sides(warm(noop), worker.seconds, f"{peer}: {way}")
+        yield Sides(warm(single_file(bench)), worker.seconds, f"{peer}: {way}")
     finally:
         worker.close()  # its server does things of its own all the time, which would be in the figures that follow
 
