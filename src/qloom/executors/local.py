@@ -121,7 +121,7 @@ class LocalExecutor:
                 place.write_status(queued, durable=False)
             try:
                 place.attempt(attempt).mkdir(parents=True, exist_ok=True)
-                pid = self._hand_over(job, place, attempt, lease) or self._spawn(job, place, attempt, lease)
+                pid = self._hand_over(job, place, attempt, lease, before) or self._spawn(job, place, attempt, lease)
             except (OSError, StorageFailed) as error:
                 place.write_status(before)
                 raise Rejected(f"job {folder.name}: its supervisor cannot start: {error}; nothing was submitted") from error
@@ -194,9 +194,12 @@ class LocalExecutor:
         if problem := sandbox_problem(known_for_s=SANDBOX_KNOWN_S):
             raise Rejected(f"no sandbox on this machine, and without one the job is not run: {problem}")
 
-    def _hand_over(self, job: JobSpec, place: JobFolder, attempt: int, lease: Lease) -> int | None:
+    def _hand_over(self, job: JobSpec, place: JobFolder, attempt: int, lease: Lease, before: JobStatus) -> int | None:
         """Give the attempt to a fork server and return its process id; None where there is none that takes it."""
         server = self._servers.ready(job) if self._servers is not None else None
+        if server is not None and before.reason == "lost" and before.pid == server.pid:
+            server.give_up("a job was lost under it")  # it was killed, even if its socket is still being closed
+            server = None
         if server is None:
             return None
         place.supervisor_log(attempt).touch()

@@ -207,7 +207,7 @@ class ForkServer:
                 poll = select.poll()
                 poll.register(self._channel, 0)  # only the end of the other side
                 if poll.poll(0):
-                    self._give_up("it was killed")
+                    self.give_up("it was killed")
             return self.gone
 
     def ready(self, wait_s: float = 0.0) -> bool:
@@ -225,7 +225,7 @@ class ForkServer:
             self._channel.settimeout(SEND_S)
             self.worked = said == READY
             if not self.worked:
-                self._give_up(said.decode(errors="replace"))
+                self.give_up(said.decode(errors="replace"))
             return self.worked
 
     def hand_over(self, job: JobSpec, folder: Path, attempt: int, lease: int, told: int) -> bool:
@@ -251,7 +251,7 @@ class ForkServer:
 
                 socket.send_fds(self._channel, [json.dumps(message).encode()], [lease, told])
             except OSError as error:
-                self._give_up(str(error))
+                self.give_up(str(error))
                 return False
         return True
 
@@ -261,7 +261,8 @@ class ForkServer:
         self._channel.close()
         self._log.close()
 
-    def _give_up(self, why: str) -> None:
+    def give_up(self, why: str) -> None:
+        """Use it no more, and say so."""
         with suppress(OSError, ValueError):
             self._log.seek(0)
             lines = self._log.read().decode(errors="replace").strip().splitlines()
