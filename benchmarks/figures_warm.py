@@ -89,10 +89,10 @@ def against_system(bench: Bench, module: str, environment: str | None, ways: str
 
 
 @contextmanager
-def mapped(bench: Bench, ways: str) -> Iterator[Sides]:
+def mapped(bench: Bench) -> Iterator[Sides]:
     """Run a thousand jobs, so many at a time as is fastest for each side; both are kept to two cores."""
     ours, theirs = bench.workers.get("noop_map"), bench.workers.get("fork_supervisor")
-    ours.open({"ways": ways})
+    ours.open({"ways": ""})
     way = theirs.open({"ways": ""})
     yield Sides(ours.seconds, theirs.seconds, f"asyncio and two bare fork servers, {way}")
 
@@ -121,7 +121,7 @@ FIGURES = [
     Figure(
         name="map of 1,000 no-op jobs on two cores",
         peer="asyncio and two bare fork servers",
-        open=partial(mapped, ways="map"),
+        open=mapped,
         target=Target(2.0),
     ),
     system("Covalent, one electron", "covalent_dispatch", environment="covalent", target=Target(50, Sense.AT_LEAST)),

@@ -5,9 +5,23 @@ new ones. No example has a deadline, since test machines stall now and then.
 """
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
+
+from qloom.app import application
 
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
+
+
+@pytest.fixture
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A home of its own for the test, and an application in this process that has it."""
+    monkeypatch.setenv("QLOOM_HOME", str(tmp_path / "home"))
+    application.cache_clear()
+    yield tmp_path / "home"
+    application.cache_clear()

@@ -9,7 +9,6 @@ from types import ModuleType
 import pytest
 
 import qloom
-from qloom.app import application
 from qloom.jobspecs import JobState
 
 LIMIT_S = 30
@@ -43,12 +42,7 @@ def two_devices(ctx: qloom.Context) -> list:
 """
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("QLOOM_HOME", str(tmp_path / "home"))
-    application.cache_clear()
-    yield tmp_path / "home"
-    application.cache_clear()
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 @pytest.fixture

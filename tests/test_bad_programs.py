@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 import qloom
-from qloom.app import application
 from qloom.errors import JobInterrupted, LimitExceeded, NoResult, ProgramFailed
 from qloom.jobspecs import JobState
 from qloom.kit import processes
@@ -87,12 +86,7 @@ def asks_outside_a_lane(ctx: qloom.Context) -> None:
 """
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("QLOOM_HOME", str(tmp_path / "home"))
-    application.cache_clear()
-    yield
-    application.cache_clear()
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 
 import qloom
 from qloom.app import application
-from qloom.errors import InvalidParameters, InvalidSetting, MapFailed, Misuse, ProgramFailed, WrongState
+from qloom.errors import CorruptRecord, InvalidParameters, InvalidSetting, MapFailed, Misuse, ProgramFailed, WrongState
 from qloom.jobspecs import JobState
 from qloom.kit.processes import is_running
 
@@ -65,12 +65,7 @@ def wait_for(ctx: qloom.Context, x: int, go: str) -> int:
 """
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("QLOOM_HOME", str(tmp_path / "home"))
-    application.cache_clear()
-    yield tmp_path / "home"
-    application.cache_clear()
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 @pytest.fixture
@@ -184,6 +179,31 @@ def test_a_map_that_runs_elsewhere_cannot_be_run_here(programs: ModuleType, tmp_
     sets = [{"x": 0, "go": str(tmp_path / "go")}]
     with qloom.map(programs.wait_for, sets, name="held"), pytest.raises(WrongState, match="map held is being run by another"):
         qloom.map(programs.wait_for, sets, name="held")
+
+
+def test_nothing_is_written_of_a_map_whose_name_is_held(programs: ModuleType) -> None:
+    maps = application().maps
+    held = maps.hold("first")  # by a process that has begun a map of this name, and has not written it down yet
+    with pytest.raises(WrongState, match="map first is being run by another"):
+        qloom.map(programs.square, [{"x": 1}], name="first")
+    assert maps.find("first") is None
+    os.close(held)
+    assert qloom.map(programs.square, [{"x": 1}], name="first").results() == [1]
+
+
+def test_a_refused_map_lets_go_of_its_name(programs: ModuleType) -> None:
+    qloom.map(programs.square, [{"x": 1}], name="one").results()
+    with pytest.raises(InvalidSetting):
+        qloom.map(programs.square, [{"x": 2}], name="one")
+    assert qloom.map(programs.square, [{"x": 1}], name="one").results() == [1]
+
+
+def test_a_result_that_is_gone_is_an_error_of_that_job(programs: ModuleType) -> None:
+    (item,) = qloom.map(programs.square, [{"x": 1}])
+    assert item.job is not None
+    item.job.folder.results_file.unlink()
+    with pytest.raises(CorruptRecord, match=r"is COMPLETED but .*results\.json is gone; restore it from a copy"):
+        _ = item.result
 
 
 def test_a_name_stands_for_one_program_and_its_sets(programs: ModuleType) -> None:

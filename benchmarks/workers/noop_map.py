@@ -25,20 +25,15 @@ def start() -> dict[str, Timed]:
     keep_to_cores(CORES)
     home = Path(os.environ["QLOOM_HOME"]).with_name("home-of-map")
     os.environ["QLOOM_HOME"] = str(home)
-    kinds = {"map": False, "fresh": True}
-    return {
-        f"{kind}, max_parallel={number}": partial(mapped, home, number, fresh)
-        for kind, fresh in kinds.items()
-        for number in MAX_PARALLEL
-    }
+    return {f"max_parallel={number}": partial(mapped, home, number) for number in MAX_PARALLEL}
 
 
-def mapped(home: Path, max_parallel: int, fresh: bool, loops: int) -> float:  # noqa: FBT001  passed by `partial`
+def mapped(home: Path, max_parallel: int, loops: int) -> float:
     """Run that many maps and return their seconds; their folders are removed in between, or they would fill the disk."""
     seconds = 0.0
     for _ in range(loops):
         begun = time.perf_counter()
-        results = qloom.map(noop, [{}] * JOBS, max_parallel=max_parallel, fresh_processes=fresh, progress=False).results()
+        results = qloom.map(noop, [{}] * JOBS, max_parallel=max_parallel, progress=False).results()
         seconds += time.perf_counter() - begun
         assert results == [{}] * JOBS
         for folder in home.iterdir():

@@ -173,14 +173,6 @@ class Application:
             **ran_with(environment),
         )
 
-    def map_record(self, name: str | None, launch: Launch, arguments: list[dict[str, Any]]) -> MapRecord:
-        """Return the record of a map of that name, or a new one, which is written down before any of its jobs is started.
-
-        Raises:
-            InvalidSetting, CorruptRecord, StorageFailed: as `Launch.map_record`.
-        """
-        return launch.map_record(self.maps, name, arguments)
-
     def resume(
         self,
         folder: JobFolder,

@@ -75,16 +75,18 @@ class Launch:
         self.executor.submit(job, folder, 1)
         return JobFolder(folder)
 
-    def map_record(self, maps: MapStore, name: str | None, arguments: list[dict[str, Any]]) -> MapRecord:
+    def map_record(self, maps: MapStore, name: str, arguments: list[dict[str, Any]]) -> MapRecord:
         """Return the record of a map of that name, or a new one, which is written down before any of its jobs is started.
 
+        The caller holds the name (`MapStore.hold`).
+
         Raises:
-            InvalidSetting: that is no name, or there is another map of that name; the first difference is told.
+            InvalidSetting: there is another map of that name; the first difference is told.
             CorruptRecord, StorageFailed: it cannot be read or written.
         """
         template = self.template
         record = MapRecord(
-            name=new_job_id() if name is None else name,
+            name=name,
             program=template.program,
             source_digest=template.source_digest,
             decides={"devices": template.devices, "pipeline": list(template.pipeline), "seed": self.seed},
@@ -93,7 +95,7 @@ class Launch:
             jobs=sorted(new_job_id() for _ in arguments),  # those of one millisecond come in any order
             created_at=time.time(),
         )
-        known = None if name is None else maps.find(name)
+        known = maps.find(name)
         if known is None:
             maps.write(record)
             return record

@@ -5,7 +5,6 @@ One home for all: the environment is built once, as it is for a user.
 
 import importlib.util
 import io
-import json
 import os
 import re
 import shutil
@@ -13,10 +12,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 
@@ -27,6 +24,7 @@ from qloom.environments import INSIDE, LOCK
 from qloom.errors import CorruptRecord, InvalidProgram, InvalidSetting, Misuse
 from qloom.jobspecs import JobState
 from qloom.kit.sandbox import sandbox_problem
+from tests.cli.conftest import Answer
 from tests.environments.conftest import ONLY_THERE
 
 PROGRAM = f"""
@@ -44,17 +42,6 @@ def where(ctx: qloom.Context, fail_first: bool = False) -> dict:
 """
 HEADER = f'# /// script\n# dependencies = ["{ONLY_THERE}"]\n# ///\n'
 IMPORTS_AT_THE_TOP = f"import {ONLY_THERE}\n"
-
-
-@dataclass(frozen=True)
-class Answer:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 Command = Callable[..., Answer]

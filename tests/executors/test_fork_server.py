@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -168,12 +169,10 @@ def test_a_daemon_without_an_environment_does_not_outlive_the_jobs_it_may_belong
     folder = make_job("import sys\n" + "\n".join(line.strip() for line in script.splitlines()))
     server = int(submit(warm, folder).id)
     once_ended(warm, folder)
-    known = set(children(server))
     assert once(
         "the end of what nobody knows",
         lambda: not [pid for pid in children(server) if b"time.sleep(60)" in Path(f"/proc/{pid}/cmdline").read_bytes()],
     )
-    assert known
 
 
 def test_the_death_of_a_server_interrupts_its_jobs_and_leaves_nothing(warm: WarmExecutor, make_job: MakeJob) -> None:
@@ -245,3 +244,39 @@ def test_a_process_is_used_again_but_for_one_whose_program_failed(make_job: Make
         pids.append(int(once_told(folder, "pid")) if failed else read_json(JobFolder(folder).results_file))
     executor.close()
     assert pids[0] == pids[1] == pids[2] != pids[3]
+
+
+def test_what_a_program_made_of_its_output_does_not_last(make_job: MakeJob) -> None:
+    executor = WarmExecutor(fresh=False)
+    turned = "import sys; print('one', flush=True); sys.stdout = open(os.devnull, 'w'); finish(os.getpid())"
+    away = "print('two', flush=True); os.dup2(os.open(os.devnull, os.O_WRONLY), 1); finish(os.getpid())"
+    pids = []
+    for number, script in enumerate((turned, away, "print('three', flush=True); finish(os.getpid())")):
+        folder = make_job(script)
+        assert run(executor, folder).state is JobState.COMPLETED
+        assert ("one", "two", "three")[number] in JobFolder(folder).output_file(1).read_text()
+        pids.append(read_json(JobFolder(folder).results_file))
+    executor.close()
+    assert pids[0] == pids[1] != pids[2]  # Python's stream is put back; of a descriptor nobody knows what it was
+
+
+def test_forks_that_die_while_they_wait_are_not_made_for_ever(make_job: MakeJob) -> None:
+    executor = LocalExecutor(supervised("absent"), lambda job: [sys.executable, str(SUPERVISOR), "serve", "mortal"])
+    folder = make_job("finish(1)")
+    assert executor.warm_up(JobFolder(folder).spec(), wait_s=30)
+    server = int(submit(executor, folder).id)
+    assert once_ended(executor, folder).state is JobState.COMPLETED
+    faults = once("a time without forks", lambda: faults_of_children(server) if still(server) else None)
+    assert faults_of_children(server) == faults
+    executor.close()
+
+
+def still(server: int) -> bool:
+    before = faults_of_children(server)
+    time.sleep(0.2)
+    return faults_of_children(server) == before
+
+
+def faults_of_children(server: int) -> int:
+    """Minor faults of the children that a process has reaped: it grows with each, see proc(5)."""
+    return int(Path(f"/proc/{server}/stat").read_text().rpartition(")")[2].split()[8])

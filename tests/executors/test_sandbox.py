@@ -1,5 +1,6 @@
 """Jobs in a sandbox: the contract of every executor, and what a program cannot reach from in there."""
 
+import hashlib
 import os
 import signal
 import socket
@@ -138,6 +139,39 @@ def test_variables_of_the_caller_that_may_hold_keys_are_not_there(
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     names = "['AWS_SECRET_ACCESS_KEY', 'LC_ALL', 'HOME', 'QLOOM_ATTEMPT']"
     assert answer(executor, make_job(f"finish([os.environ.get(name) for name in {names}])")) == [None, "C.UTF-8", "/tmp", "1"]
+
+
+SEARCHES = """
+import hashlib
+def is_there(memory):  # the key is known by its beginning and a digest: a search for all of it would find itself
+    parts = memory.split(b"the-cats-")[1:]
+    return any(hashlib.sha256(part[:8]).hexdigest() == DIGEST for part in parts)
+
+def held():
+    for number in ("self", "1"):
+        if is_there(open(f"/proc/{number}/environ", "rb").read()):
+            return f"/proc/{number}/environ"
+    for row in open("/proc/self/maps").read().splitlines():
+        where, rights = row.split()[:2]
+        if rights.startswith("rw"):
+            begin, end = (int(number, 16) for number in where.split("-"))
+            with open("/proc/self/mem", "rb", buffering=0) as memory:
+                memory.seek(begin)
+                if is_there(memory.read(end - begin)):
+                    return row
+    return "nowhere"
+
+finish(held())
+"""
+
+
+@needs_sandbox
+def test_keys_of_the_caller_are_nowhere_in_its_memory_either(
+    executor: LocalExecutor, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "the-cats-whiskers")
+    digest = hashlib.sha256(b"whiskers").hexdigest()
+    assert answer(executor, make_job(f"DIGEST = {digest!r}\n{SEARCHES}")) == "nowhere"
 
 
 @needs_sandbox

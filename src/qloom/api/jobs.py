@@ -207,7 +207,7 @@ class Job:
         if status.state is JobState.COMPLETED:
             if files := self._files_without_result(status.attempt):
                 raise NoResult(f"job {self.id} COMPLETED without a result; in {self._folder.results}: {', '.join(files)}")
-            return read_result(read_json(self._folder.results_file))
+            return read_result(self._results_document())
         if status.state is JobState.INTERRUPTED:
             raise interrupted(self._folder, status)
         if status.state is JobState.CANCELLED:
@@ -217,12 +217,16 @@ class Job:
     def _result_or_none(self, status: JobStatus) -> Any:
         if status.state is not JobState.COMPLETED or self._files_without_result(status.attempt):
             return None
+        return plain_result(self._results_document())
+
+    def _results_document(self) -> dict[str, Any]:
         try:
-            return plain_result(read_json(self._folder.results_file))
+            document: dict[str, Any] = read_json(self._folder.results_file)
         except FileNotFoundError as error:
             raise CorruptRecord(
                 f"job {self.id} is COMPLETED but {self._folder.results_file} is gone; restore it from a copy or remove the job"
             ) from error
+        return document
 
     def _started_from_scratch(self, latest: int) -> int:
         """The attempt that last forgot what was recorded; the first one where none did."""

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,10 +18,8 @@ from qloom.api.jobs import Job
 from qloom.app import RESUMABLE, Launch, MapRecord, application
 from qloom.contracts import WarmingExecutor
 from qloom.errors import CorruptRecord, InvalidParameters, InvalidSetting, MapFailed, Misuse, QloomError, Rejected, WrongState
-from qloom.jobspecs import JobState, JobStatus
-from qloom.kit.files import read_json
+from qloom.jobspecs import JobState, JobStatus, new_job_id
 from qloom.kit.job_folder import JobFolder
-from qloom.kit.values import read_result
 from qloom.programs.definition import ProgramDefinition, inside_job
 
 if TYPE_CHECKING:
@@ -65,7 +63,7 @@ class MapItem:
         """
         if self.error is not None or self.folder is None:
             raise self.error or Misuse(f"job {self.index} of the map has not been created")
-        return read_result(read_json(self.folder.results_file))
+        return Job(self.folder).result()
 
 
 def map(  # noqa: A001  the word for it, as in Python and in every pool
@@ -114,9 +112,15 @@ def map(  # noqa: A001  the word for it, as in Python and in every pool
         raise InvalidSetting(f"a map's name is text, got {name!r}")
     arguments = _checked(program, parameter_sets)
     parallel = _parallel(max_parallel, program.options.resources.cpus)
-    launch = application().launch(program)
-    record = application().map_record(name, launch, arguments)
-    return Map(record, launch, max_parallel=parallel, fresh_processes=fresh_processes, progress=progress)
+    launch, maps = application().launch(program), application().maps
+    name = new_job_id() if name is None else name
+    held = maps.hold(name)  # before anybody looks whether there is one: two that begin at once must not both think so
+    try:
+        record = launch.map_record(maps, name, arguments)
+        return Map(record, launch, held, max_parallel=parallel, fresh_processes=fresh_processes, progress=progress)
+    except BaseException:
+        os.close(held)
+        raise
 
 
 class Map:
@@ -127,11 +131,11 @@ class Map:
     """
 
     def __init__(
-        self, record: MapRecord, launch: Launch, *, max_parallel: int, fresh_processes: bool, progress: bool | None
+        self, record: MapRecord, launch: Launch, held: int, *, max_parallel: int, fresh_processes: bool, progress: bool | None
     ) -> None:
         self.name = record.name
         self._record = record
-        self._held = application().maps.hold(record.name)
+        self._held = held
         self._items: dict[int, MapItem] = {}
         self._changed = threading.Condition()
         self._driver = _Driver(record, launch, max_parallel, fresh_processes=fresh_processes, tell=self._take)
@@ -359,7 +363,7 @@ class _Driver(threading.Thread):
             elif status.state is JobState.CREATED:
                 self._launch.executor.submit(folder.spec(), folder.path, 1)
             elif status.state in RESUMABLE:
-                application().resume(folder, detach=False)
+                self._resume(folder)
             elif status.state.ended:
                 self._take(index, folder, status)
                 return
@@ -375,8 +379,13 @@ class _Driver(threading.Thread):
         self._resumed[index] = self._resumed.get(index, 1) + 1
         if self._resumed[index] > MOST_ATTEMPTS:
             return False
-        application().resume(folder)
+        self._resume(folder)
         return True
+
+    def _resume(self, folder: JobFolder) -> None:
+        # Whoever else has just resumed it does what is wanted.
+        with suppress(WrongState):
+            application().resume(folder, detach=False)
 
     def _take(self, index: int, folder: JobFolder, status: JobStatus) -> None:
         error = None if status.state is JobState.COMPLETED else Job(folder).error(status)

@@ -2,7 +2,8 @@
 
 A fork has a session, pipes and a socket of its own from the start. It runs one attempt and ends, or, where the submitter
 wishes so (`map`), says how that ended and waits for the next one of the same source: it drops the modules of the last one,
-its variables and its random numbers, and whoever left threads, processes or a failure behind is not used again.
+its variables and its random numbers, and whoever left threads, processes or a failure behind, or turned its output elsewhere,
+is not used again.
 
 Taking a process apart takes the kernel longer than a small program: a fork writes its exit code into memory that it shares
 with its server before it ends, and the end of its output is the sign to look there.
@@ -191,6 +192,8 @@ class _Inside:
         self._modules = set(sys.modules)
         self._umask = os.umask(0)
         os.umask(self._umask)
+        self._streams = sys.stdout, sys.stderr
+        self._output = _output()
 
     def work(self) -> int:
         while message := self._channel.recv(_LARGEST_MESSAGE):
@@ -248,7 +251,17 @@ class _Inside:
         sys.path_importer_cache.pop(source + "source", None)
         sys.stdout.flush()
         sys.stderr.flush()
+        sys.stdout, sys.stderr = self._streams
         self._place.clear()  # who looks for what is left of this attempt must not find this process
         become_an_interpreter()
         os.umask(self._umask)
-        return threading.active_count() == 1 and not processes.children(os.getpid())
+        alone = threading.active_count() == 1 and not processes.children(os.getpid())
+        return alone and _output() == self._output
+
+
+def _output() -> tuple[int, ...]:
+    """Return what standard output and error lead to; nothing that is alike where one is closed."""
+    try:
+        return tuple(os.fstat(descriptor).st_ino for descriptor in (1, 2))
+    except OSError:
+        return ()

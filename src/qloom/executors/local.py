@@ -1,4 +1,8 @@
-"""Jobs as child processes of this machine, each under a supervisor of its own (`executors/local_supervisor.py`)."""
+"""Jobs as child processes of this machine.
+
+The first of a process has a supervisor to itself (`executors/local_supervisor.py`); later ones are supervised by a fork
+server (`executors/warm.py`), where there is one.
+"""
 
 from __future__ import annotations
 
@@ -226,14 +230,13 @@ class LocalExecutor:
             poll.register(end, select.POLLIN)
         ended = {end for end, _ in poll.poll(0)}
         for folder, end in tuple(self._ends.items()):
-            if end in ended:
-                del self._ends[folder]
+            if end in ended and self._ends.pop(folder, None) == end:  # and no other thread closes it
                 os.close(end)
 
     # ---- starting ----------------------------------------------------------------------------------------------------
 
     def _spawn(self, job: JobSpec, place: JobFolder, attempt: int, lease: Lease) -> int:
-        """Start the supervisor in a session of its own, so that the terminal's signals do not reach it."""
+        """Start a supervisor for this attempt alone."""
         command = self._supervisor_command(job, place.path, attempt)
         environment = without_internals(os.environ) | {
             processes.MARKER: job.job_id,
@@ -244,26 +247,12 @@ class LocalExecutor:
             environment[SUBMITTER] = f"{os.getpid()}:{processes.start_time(os.getpid())}"
         log = os.open(place.supervisor_log(attempt), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         try:
-            pid = os.posix_spawnp(
-                command[0],
-                command,
-                environment,
-                file_actions=[
-                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                    (os.POSIX_SPAWN_DUP2, log, 1),
-                    (os.POSIX_SPAWN_DUP2, log, 2),
-                    (os.POSIX_SPAWN_DUP2, lease.descriptor, _LEASE_DESCRIPTOR),  # last: it may overwrite `log`
-                ],
-                setsid=True,
-                setsigmask=(),
-                setsigdef=processes.DEFAULT_SIGNALS,
-            )
+            pid = processes.start_apart(command, environment, log=log, handed=lease.descriptor, number=_LEASE_DESCRIPTOR)
         except OSError:
             place.supervisor_log(attempt).unlink(missing_ok=True)
             raise
         finally:
             os.close(log)
-        processes.adopt(pid)
         self._forget_ended()
         if (end := open_pid(pid)) is not None:
             self._ends[place.path] = end

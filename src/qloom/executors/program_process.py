@@ -35,14 +35,22 @@ def program_environment(job: JobSpec, folder: JobFolder, attempt: int, inherited
     """Return the environment of a job's program: what the supervisor has, and the variables of Braket's contract.
 
     Numerical libraries are told to use `resources.cpus` threads, and Python to show what is printed at once, unless the
-    caller set their variables himself. A program in a sandbox gets none of the caller's but those that say how to run
-    (`IN_SANDBOX`): others may hold keys.
+    caller set their variables himself.
     """
     defaults = {"PYTHONUNBUFFERED": "1"} | thread_settings(job.resources.cpus)
-    known = without_internals(inherited)
-    if job.sandbox:
-        known = {name: value for name, value in known.items() if name.startswith(IN_SANDBOX)}
-    return defaults | known | braket_environment(job, folder, attempt, inherited)
+    return defaults | handed_down(job, inherited) | braket_environment(job, folder, attempt, inherited)
+
+
+def handed_down(job: JobSpec, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what a job inherits of its submitter's variables: in a sandbox those that say how to run, as others may hold keys.
+
+    >>> from qloom.jobspecs import JobSpec
+    >>> job = JobSpec(job_id="x", program="p", entry_point="p:p", source_digest="", sandbox=True)
+    >>> handed_down(job, {"PATH": "/bin", "AWS_SECRET_ACCESS_KEY": "k", "QLOOM_JOB_ID": "of another"})
+    {'PATH': '/bin'}
+    """
+    known = without_internals(environment)
+    return {name: value for name, value in known.items() if name.startswith(IN_SANDBOX)} if job.sandbox else known
 
 
 def thread_settings(cpus: int) -> dict[str, str]:

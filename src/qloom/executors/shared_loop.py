@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 LET_GO_S = 2.0
 """Time for forks that wait in vain to end."""
+TRIES = 5
+"""So many forks that end at once show that forks do not work here: none is made ahead any more."""
 _GROUP = "server-"
 QUIET_S = 0.002
 """After this time in which nothing happened, there is time for a second spare: who was just told of an end goes first."""
@@ -71,6 +73,8 @@ class SharedLoop(Loop):
         self._free: list[Fork] = []
         self._boxes: dict[tuple[Path, int | None], Box] = {}
         self._boxed: dict[tuple[Path, int | None], list[Fork]] = {}
+        self._boxless = False
+        self._died_waiting = 0  # forks in a row that ended before they were given anything
         self._some_ended = False
         self._bound: int | None = 0
 
@@ -147,21 +151,23 @@ class SharedLoop(Loop):
     # ---- inside ------------------------------------------------------------------------------------------------------
 
     def _give_to(self, find: Callable[[], Fork], attempt: Attempt, key: Key | None) -> Fork:
-        while True:
+        for _ in range(TRIES):
             fork = find()
             try:
                 fork.give(attempt.folder.path, attempt.number, attempt.environment, key)
-                break
             except OSError:  # it was killed while it waited
                 fork.close()
-        self._busy[fork.pid] = fork
-        self.watch(fork.channel.fileno(), partial(self._hear_fork, fork))
-        return fork
+                continue
+            self._died_waiting = 0
+            self._busy[fork.pid] = fork
+            self.watch(fork.channel.fileno(), partial(self._hear_fork, fork))
+            return fork
+        raise OSError(f"{TRIES} forks ended, one after the other, before they could be given a program")
 
     def _fewest_spares(self) -> int:
-        """Return how many forks wait of the kind of which the fewest do: as many as there may be while attempts run."""
+        """Return how many forks wait of the kind of which the fewest do; as many as there may be when none is to be made."""
         waiting = [self._spares, *(self._boxed[key] for key, box in self._boxes.items() if box.stands)]
-        return SPARES if self._busy else min(map(len, waiting))
+        return SPARES if self._busy or self._died_waiting >= TRIES else min(map(len, waiting))
 
     def _prepare(self) -> None:
         """Make a fork of the kind of which the fewest wait."""
@@ -189,15 +195,16 @@ class SharedLoop(Loop):
         box = self._boxes.get(key)
         if box is not None and box.stands:
             return box
-        try:
-            self._boxes[key] = Box(
-                jobs, memory_mb=job.resources.memory_mb, python=python_paths([Path.home(), attempt.folder.path])
-            )
-        except OSError as error:
-            print(f"no box, each job gets its own: {error}", file=sys.stderr)  # noqa: T201  the server's log
+        if self._boxless:
             return None
-        self._boxed[key] = []
-        return self._boxes[key]
+        try:
+            box = Box(jobs, memory_mb=job.resources.memory_mb, python=python_paths([Path.home(), attempt.folder.path]))
+        except OSError as error:
+            self._boxless = True
+            print(f"no box, each job gets a bubblewrap of its own: {error}", file=sys.stderr)  # noqa: T201  the server's log
+            return None
+        self._boxes[key], self._boxed[key] = box, []
+        return box
 
     def _boxed_fork(self, box: Box) -> Fork:
         key = next(key for key, one in self._boxes.items() if one is box)
@@ -248,6 +255,7 @@ class SharedLoop(Loop):
             for fork in [fork for fork in waiting if fork.pid == pid]:
                 waiting.remove(fork)
                 fork.close()
+                self._died_waiting += 1
 
     def _orphans(self) -> list[int]:
         """Return the children that are no fork and no program, and whose job is known: they have lost their parents."""

@@ -1,4 +1,8 @@
-"""The submitter's side of fork servers: which one suits a job, starting it in the background, handing an attempt over."""
+"""The submitter's side of fork servers: which one suits a job, starting it in the background, handing an attempt over.
+
+Jobs in a sandbox have a server of their own: what a server was started with, and was told since, is in the memory of its
+forks, so that one must never hear of the submitter's keys.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,8 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from qloom.executors.handover import CHANNEL, LARGEST_MESSAGE, MANY, READY, SUPERVISES, without_internals
-from qloom.executors.program_process import thread_settings
+from qloom.executors.handover import CHANNEL, LARGEST_MESSAGE, MANY, READY, SUPERVISES
+from qloom.executors.program_process import handed_down, thread_settings
 from qloom.kit import processes
 from qloom.kit.installed import packages_state
 
@@ -93,7 +97,7 @@ class ForkServers:
             self._forget_others()
             if job.map and self._map is not None and self._map[0] == job.map and not self._map[1].has_ended():
                 return self._map[1]  # the jobs of a map are alike, and have the variables of the first one
-            environment = without_internals(os.environ)
+            environment = handed_down(job, os.environ)
             server = self._server(job, environment, start_now=start_now)
         if server is None or not server.ready(wait_s):
             return None
@@ -112,7 +116,7 @@ class ForkServers:
             return None
         asked = self._asked[key] = self._asked.get(key, 0) + 1
         if server is None and (start_now or asked >= SECOND):
-            server = ForkServer.start(self._command(job), job)
+            server = ForkServer.start(self._command(job), thread_settings(job.resources.cpus) | environment)
         if server is not None:
             self._servers[key] = server  # at the end: the first one is the one that was not used for the longest time
         while len(self._servers) > MOST:
@@ -161,8 +165,8 @@ class ForkServer:
         self._lock = threading.Lock()
 
     @classmethod
-    def start(cls, command: list[str], job: JobSpec) -> ForkServer | None:
-        """Start a server and return at once; None where no process could be made."""
+    def start(cls, command: list[str], environment: dict[str, str]) -> ForkServer | None:
+        """Start a server with these variables and return at once; None where no process could be made."""
         import socket  # late, with all that follows: a single job starts without
         import tempfile
 
@@ -170,34 +174,15 @@ class ForkServer:
         for end in (ours, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LARGEST_MESSAGE)
         log = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the server
-        environment = {
-            **thread_settings(job.resources.cpus),
-            **without_internals(os.environ),
-            processes.MARKER: _NO_JOB,
-            SUPERVISES: MANY,
-        }
+        own = {processes.MARKER: _NO_JOB, SUPERVISES: MANY}
         with theirs:
             try:
-                pid = os.posix_spawnp(
-                    command[0],
-                    command,
-                    environment,
-                    file_actions=[
-                        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                        (os.POSIX_SPAWN_DUP2, log.fileno(), 1),
-                        (os.POSIX_SPAWN_DUP2, log.fileno(), 2),
-                        (os.POSIX_SPAWN_DUP2, theirs.fileno(), CHANNEL),
-                    ],
-                    setsid=True,
-                    setsigmask=(),
-                    setsigdef=processes.DEFAULT_SIGNALS,
-                )
+                pid = processes.start_apart(command, environment | own, log=log.fileno(), handed=theirs.fileno(), number=CHANNEL)
             except OSError as error:
                 _LOG.warning("no fork server (%s); jobs start without", error)
                 ours.close()
                 log.close()
                 return None
-        processes.adopt(pid)
         return cls(pid, ours, log)
 
     def has_ended(self) -> bool:
@@ -273,4 +258,4 @@ class ForkServer:
 
 def _key(job: JobSpec, command: list[str], environment: dict[str, str]) -> Key:
     read = tuple(sorted((name, value) for name, value in environment.items() if name.startswith(_READ_AT_START)))
-    return (tuple(command), job.resources.cpus, read, packages_state())
+    return (tuple(command), job.resources.cpus, job.sandbox, read, packages_state())

@@ -54,7 +54,7 @@ class Box:
         python: files and folders that are readable besides the system; see `python_paths`.
 
     Raises:
-        OSError: bubblewrap builds none; the message says why.
+        OSError: bubblewrap builds none, or a fork cannot step inside: it may be allowed what we are not. The message says why.
     """
 
     def __init__(self, jobs: Path, *, memory_mb: int | None, python: Iterable[Path]) -> None:
@@ -77,6 +77,9 @@ class Box:
             raise OSError(f"bubblewrap builds no walls: {said.decode(errors='replace').strip() or error}") from error
         finally:
             os.close(read)
+        if problem := self._trial():
+            self.close()
+            raise OSError(f"nobody can step inside: {problem}")
 
     def _init_pid(self, info: int) -> int:
         """Return the first process inside, once the walls stand: `cat` in there then gives back what it is given."""
@@ -112,6 +115,28 @@ class Box:
             if pipe is not None:
                 with suppress(OSError):
                     pipe.close()
+
+    def _trial(self) -> str:
+        """Return why a fork cannot step inside; empty where one could."""
+        read, write = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            self._try_entering(write)
+        os.close(write)
+        with open(read, "rb") as said:  # noqa: PTH123  a descriptor
+            why = said.read().decode(errors="replace")
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        return "" if code == 0 else why or f"the trial ended with {code}"
+
+    def _try_entering(self, say: int) -> NoReturn:
+        code = 1
+        try:
+            self.enter()
+            code = 0
+        except OSError as error:
+            os.write(say, str(error).encode())
+        finally:
+            os._exit(code)
 
     # ---- in a fork ---------------------------------------------------------------------------------------------------
 

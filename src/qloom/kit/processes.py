@@ -15,14 +15,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from qloom.limits import Resources
 
 MARKER = "QLOOM_JOB_ID"
 """The variable that every process of a job inherits."""
 
-DEFAULT_SIGNALS = (
+_DEFAULT_SIGNALS = (
     signal.SIGINT,
     signal.SIGTERM,
     signal.SIGHUP,
@@ -246,12 +246,43 @@ def become_subreaper() -> None:
     _prctl(_SET_CHILD_SUBREAPER, 1)
 
 
-# ---- children that nobody waits for --------------------------------------------------------------------------------------
+# ---- starting ----------------------------------------------------------------------------------------------------------
 
 
-def adopt(pid: int) -> None:
-    """Have `reap_adopted` collect this child once it has ended."""
+def start_apart(command: list[str], environment: Mapping[str, str], *, log: int, handed: int, number: int) -> int:
+    """Start a process in a session of its own, so that the terminal's signals do not reach it, and return its process id.
+
+    It is adopted: `reap_adopted` collects it.
+
+    Args:
+        command: its command line.
+        environment: all its variables.
+        log: descriptor that its output goes to; it has no input.
+        handed: a descriptor that it gets.
+        number: what that is called there, 3 or above.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    pid = os.posix_spawnp(
+        command[0],
+        command,
+        environment,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_DUP2, log, 1),
+            (os.POSIX_SPAWN_DUP2, log, 2),
+            (os.POSIX_SPAWN_DUP2, handed, number),  # last: it may overwrite `log`
+        ],
+        setsid=True,
+        setsigmask=(),
+        setsigdef=_DEFAULT_SIGNALS,
+    )
     _ADOPTED.add(pid)
+    return pid
+
+
+# ---- children that nobody waits for --------------------------------------------------------------------------------------
 
 
 def reap_adopted() -> None:

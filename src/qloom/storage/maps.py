@@ -78,13 +78,8 @@ class MapStore:
         """Return a map, or None where there is none of that name.
 
         Raises:
-            InvalidSetting: that is no name.
             CorruptRecord: it cannot be read.
         """
-        if not _NAME.fullmatch(name):
-            raise InvalidSetting(
-                f"map name {name!r} is none; it takes 1 to 64 letters, digits, '.', '_' or '-', not a sign first"
-            )
         try:
             document = read_json(self._maps / name / "map.json")
             return MapRecord(**{key: value for key, value in document.items() if key != "format"})
@@ -94,20 +89,20 @@ class MapStore:
             raise CorruptRecord(f"map {name} cannot be read ({error}); remove {self._maps / name}, its jobs stay") from error
 
     def write(self, record: MapRecord) -> None:
-        """Write a map down, durably."""
-        folder = self._maps / record.name
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise_storage(error, folder)
-        write_json(folder / "map.json", asdict(record) | {"format": 1})
+        """Write a map down, durably; its name is held."""
+        write_json(self._maps / record.name / "map.json", asdict(record) | {"format": 1})
 
     def hold(self, name: str) -> int:
         """Return a descriptor that holds the map for this process until it is closed, or the process ends.
 
         Raises:
+            InvalidSetting: that is no name.
             WrongState: another process runs it.
         """
+        if not _NAME.fullmatch(name):
+            raise InvalidSetting(
+                f"map name {name!r} is none; it takes 1 to 64 letters, digits, '.', '_' or '-', not a sign first"
+            )
         path = self._maps / name / "lock"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
