@@ -79,7 +79,7 @@ def test_equal_seeds_give_equal_energies() -> None:
 
 
 def test_no_step_at_all_gives_the_energy_it_starts_from() -> None:
-    found = h2_vqe(max_iterations=0)
+    found = h2_vqe.with_options(seed=3)(max_iterations=0)
     assert found["iterations"] == 0
     assert found["error_mhartree"] > CHEMICAL_ACCURACY_MHARTREE
 
