@@ -16,6 +16,7 @@ import qloom
 from qloom.app import application
 from qloom.errors import CorruptRecord, InvalidParameters, InvalidSetting, MapFailed, Misuse, ProgramFailed, WrongState
 from qloom.jobspecs import JobState
+from qloom.kit.files import read_json
 from qloom.kit.processes import is_running
 
 SOURCE = """
@@ -275,7 +276,9 @@ def test_a_job_does_not_start_a_map(programs: ModuleType, monkeypatch: pytest.Mo
 def test_a_job_that_was_killed_is_resumed(programs: ModuleType, tmp_path: Path) -> None:
     sweep = qloom.map(programs.wait_for, [{"x": 0, "go": str(tmp_path / "go")}])
     once_there(tmp_path / "go.0")
-    os.kill(int(sweep.jobs[0].folder.processes_file(1).read_text().split('"program": ')[1].split(",")[0]), signal.SIGKILL)
+    noted = sweep.jobs[0].folder.processes_file(1)
+    once_there(noted)
+    os.kill(read_json(noted)["program"], signal.SIGKILL)
     (tmp_path / "go").touch()
     assert sweep.results() == [0]
     assert sweep.jobs[0].status().attempt == 2

@@ -51,6 +51,7 @@ class Launch:
         self._store = store
         self._bundle = bundle
         self._environment = environment
+        self._last: Path | None = None
 
     def start(self, arguments: Mapping[str, Any], **changes: Any) -> JobFolder:
         """Create a job and start its first attempt.
@@ -69,7 +70,9 @@ class Launch:
         }
         job = replace(self.template, parameters=dict(arguments), **(fresh | changes))
         inputs = {name: Path(path) for name, path in job.input_data.items()}
-        folder = self._store.create(job, self._bundle.files, inputs, queued=True)
+        # Jobs of a map may follow each other in one process, and share their source.
+        alike = self._last if job.map and not job.sandbox else None
+        folder = self._last = self._store.create(job, self._bundle.files, inputs, queued=True, alike=alike)
         if self._environment and self._environment.lock:
             _keep_lock(folder, self._environment)
         self.executor.submit(job, folder, 1)

@@ -18,7 +18,8 @@ class DeviceSpec:
         name: the name it is asked for by.
         num_qubits: the most qubits a circuit may have.
         gates: the gate names it runs.
-        features: what else it runs, of `controls`, `reset`, `mid_circuit_measurement`, `channels`, `delay`, `verbatim`.
+        features: what else it runs, of `controls`, `reset`, `mid_circuit_measurement`, `conditionals`, `channels`, `delay`,
+            `verbatim`.
         max_shots: the most shots in one call; None where there is no limit.
         exact_values, gradients: whether it gives exact expectation values, and derivatives.
         bills: True where a task costs money, so that its intent is made durable before it is sent.
@@ -64,7 +65,7 @@ def reasons_against(spec: DeviceSpec, circuit: Circuit, shots: int | None = None
     reasons = []
     if circuit.num_qubits > spec.num_qubits:
         reasons.append(f"{circuit.num_qubits} qubits, {spec.name} has {spec.num_qubits}")
-    unknown = {step.name for step in circuit.flat() if step.kind == "gate" and step.name not in spec.gates}
+    unknown = {step.name for step in circuit.every() if step.kind == "gate" and step.name not in spec.gates}
     reasons += [f"gate {name}, {spec.name} runs {', '.join(sorted(spec.gates))}" for name in sorted(unknown)]
     reasons += [f"{need}, which {spec.name} does not run" for need in needs(circuit) if need not in spec.features]
     if shots is not None and spec.max_shots is not None and shots > spec.max_shots:
@@ -79,9 +80,10 @@ def needs(circuit: Circuit) -> list[str]:
     >>> needs(Circuit(1).measure(0).x(0).measure(0, 1))
     ['mid_circuit_measurement']
     """
-    found: set[str] = {"verbatim"} if any(step.body for step in circuit.instructions) else set()
+    found: set[str] = {"verbatim"} if any(step.name == "verbatim" for step in circuit.instructions) else set()
+    found |= {"conditionals"} if any(step.name == "if" for step in circuit.instructions) else set()
     measured: set[int] = set()
-    for step in circuit.flat():
+    for step in circuit.every():
         if step.kind in ("gate", "channel", "reset", "measure") and measured & set(step.qubits):
             found.add("mid_circuit_measurement")
         if step.name == "measure":

@@ -16,7 +16,7 @@ def written(path: Path, *feeds: tuple[str, bytes], limit_mb: float = 1) -> tuple
     for stream, data in feeds:
         log.feed(stream, data)
     log.close()
-    return log, path.read_text()
+    return log, path.read_text() if path.exists() else ""
 
 
 @pytest.fixture
@@ -78,6 +78,12 @@ def test_a_full_disk_drops_and_does_not_raise(tmp_path: Path) -> None:
     log.feed("out", b"world")
     log.close()
     assert log.dropped_bytes == 11
+
+
+def test_a_program_that_prints_nothing_has_no_log(path: Path) -> None:
+    log, _ = written(path, ("out", b""))
+    assert not path.exists()
+    assert log.dropped_bytes == 0
 
 
 def test_a_folder_that_is_gone_drops_and_does_not_raise(tmp_path: Path) -> None:

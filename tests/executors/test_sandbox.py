@@ -297,7 +297,7 @@ supervise(folder, 1, Lease.take(folder), lambda: print("it ran") or 0)
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode != 0
     assert "a fork of the supervisor cannot be in a sandbox" in done.stderr
-    assert not folder.output_file(1).read_text()
+    assert not folder.output_file(1).exists()
 
 
 # ---- qloom's own programs ------------------------------------------------------------------------------------------------

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 DELAY_UNITS = ("s", "ms", "us", "ns", "dt")
+BLOCKS = ("verbatim", "if")
+"""Instructions that hold others."""
 FORM_VERSION = 1
 """Goes into both digests; raised whenever the canonical text of a circuit changes."""
 
@@ -22,13 +24,15 @@ class Instruction(NamedTuple):
     """One step of a circuit.
 
     Attributes:
-        name: a name in `GATES` or `CHANNELS`, or `measure`, `reset`, `barrier`, `delay`, `verbatim`.
+        name: a name in `GATES` or `CHANNELS`, or `measure`, `reset`, `barrier`, `delay`, `verbatim`, `if`.
         qubits: the qubits it acts on; extra controls first, then the gate's own qubits in their order.
         parameters: angles (rad) of a gate, probabilities of a channel, the duration of a delay.
-        clbits: for `measure`, the classical bit that each qubit is read into.
+        clbits: for `measure`, the classical bit that each qubit is read into; for `if`, the bits that are looked at.
         controls: how many leading qubits are controls on top of the gate's own (`ctrl(2) @ ry` has 2).
         unit: for `delay`, one of `DELAY_UNITS`.
-        body: for `verbatim`, the instructions of the block.
+        body: for `verbatim`, the instructions of the block; for `if`, those that run where the bits are as asked.
+        value: for `if`, what the bits are to be: bit j of this number is `clbits[j]`, as in OpenQASM's `if (c == 5)`.
+        orelse: for `if`, the instructions that run where they are not.
     """
 
     name: str
@@ -38,10 +42,12 @@ class Instruction(NamedTuple):
     controls: int = 0
     unit: str = ""
     body: tuple[Instruction, ...] = ()
+    value: int = 0
+    orelse: tuple[Instruction, ...] = ()
 
     @property
     def kind(self) -> str:
-        """`gate`, `channel`, or the name itself for measure, reset, barrier, delay and verbatim."""
+        """`gate`, `channel`, or the name itself for measure, reset, barrier, delay, verbatim and if."""
         if self.name in GATES:
             return "gate"
         return "channel" if self.name in CHANNELS else self.name
@@ -266,18 +272,48 @@ class Circuit:
         qubits = tuple(sorted({qubit for step in steps for qubit in step.qubits}))
         return self.append(Instruction("verbatim", qubits, body=steps))
 
+    def if_test(
+        self,
+        clbits: int | Sequence[int],
+        value: int,
+        body: Circuit | Iterable[Instruction],
+        orelse: Circuit | Iterable[Instruction] = (),
+    ) -> Circuit:
+        """Add steps that run only where classical bits have a value, and others that run where they have not.
+
+        Args:
+            clbits: the bits, the least significant first; or one bit.
+            value: what they are to be, read as one number.
+            body, orelse: instructions, or a circuit on as many qubits.
+
+        >>> teleported = Circuit(3).h(1).cx(1, 2).cx(0, 1).h(0).measure([0, 1])
+        >>> teleported.if_test(1, 1, Circuit(3).x(2)).if_test(0, 1, Circuit(3).z(2)).instructions[-1].clbits
+        (0,)
+        """
+        bits = (clbits,) if isinstance(clbits, int) else tuple(clbits)
+        then, other = (part.instructions if isinstance(part, Circuit) else tuple(part) for part in (body, orelse))
+        qubits = tuple(sorted({qubit for step in (*then, *other) for qubit in step.qubits}))
+        return self.append(Instruction("if", qubits, clbits=bits, body=then, value=value, orelse=other))
+
     # ---- asking --------------------------------------------------------------------------------------------------
 
     def flat(self) -> Iterator[Instruction]:
-        """Yield the instructions with verbatim blocks opened."""
+        """Yield the instructions with verbatim blocks opened; an `if` is one instruction."""
         for step in self.instructions:
             yield from step.body if step.name == "verbatim" else (step,)
 
+    def every(self) -> Iterator[Instruction]:
+        """Yield every instruction, those inside of verbatim blocks and of `if` included, and these themselves not."""
+        return _every(self.instructions)
+
     def measured(self) -> dict[int, int]:
-        """Return classical bit -> qubit read into it last; every bit i from qubit i where nothing is measured."""
+        """Return classical bit -> qubit read into it last; every bit i from qubit i where nothing is measured.
+
+        What is measured inside of an `if` counts as if it were measured in any case.
+        """
         bits = {
             bit: qubit
-            for step in self.flat()
+            for step in self.every()
             if step.name == "measure"
             for qubit, bit in zip(step.qubits, step.clbits, strict=True)
         }
@@ -286,7 +322,7 @@ class Circuit:
     @property
     def key_length(self) -> int:
         """How many characters a measured key has: the classical bits, or the qubits where nothing is measured."""
-        return self.num_clbits if any(step.name == "measure" for step in self.flat()) else self.num_qubits
+        return self.num_clbits if any(step.name == "measure" for step in self.every()) else self.num_qubits
 
     def bind(self, values: Mapping[str, Angle]) -> Circuit:
         """Return the circuit with parameters replaced by numbers or other formulas.
@@ -343,10 +379,19 @@ class Circuit:
         return f"<Circuit{label}: {sizes}>"
 
 
+def _every(steps: Iterable[Instruction]) -> Iterator[Instruction]:
+    for step in steps:
+        if step.name in BLOCKS:
+            yield from _every(step.body)
+            yield from _every(step.orelse)
+        else:
+            yield step
+
+
 def _all_clbits(step: Instruction) -> Iterator[int]:
     yield from step.clbits
-    for inner in step.body:
-        yield from inner.clbits
+    for inner in (*step.body, *step.orelse):
+        yield from _all_clbits(inner)
 
 
 def _used_parameters(steps: Iterable[Instruction]) -> Iterator[str]:
@@ -354,8 +399,9 @@ def _used_parameters(steps: Iterable[Instruction]) -> Iterator[str]:
         for angle in step.parameters:
             if isinstance(angle, Expression):
                 yield from angle.parameters()
-        if step.body:
+        if step.body or step.orelse:
             yield from _used_parameters(step.body)
+            yield from _used_parameters(step.orelse)
 
 
 def _check_parameters(used: tuple[str, ...], names: tuple[str, ...]) -> None:
@@ -366,10 +412,11 @@ def _check_parameters(used: tuple[str, ...], names: tuple[str, ...]) -> None:
 
 
 def _bind(step: Instruction, values: Mapping[str, Angle]) -> Instruction:
-    if not step.body and not any(isinstance(angle, Expression) for angle in step.parameters):
+    if not step.body and not step.orelse and not any(isinstance(angle, Expression) for angle in step.parameters):
         return step
     angles = tuple(angle.substitute(values) if isinstance(angle, Expression) else angle for angle in step.parameters)
-    return step._replace(parameters=angles, body=tuple(_bind(inner, values) for inner in step.body))
+    body, orelse = (tuple(_bind(inner, values) for inner in part) for part in (step.body, step.orelse))
+    return step._replace(parameters=angles, body=body, orelse=orelse)
 
 
 def _exact(angle: Angle) -> str:
@@ -393,6 +440,9 @@ def _line(step: Instruction, angle_text: object) -> str:
         step.unit,
     ]
     inner = ";".join(_line(child, text) for child in step.body)
+    if step.name == "if":
+        other = ";".join(_line(child, text) for child in step.orelse)
+        return "|".join([*parts, str(step.value)]) + f"{{{inner}}}{{{other}}}"
     return "|".join(parts) + (f"{{{inner}}}" if inner else "")
 
 
@@ -412,8 +462,9 @@ def _check(step: Instruction, num_qubits: int, num_clbits: int) -> None:
         raise InvalidCircuit(f"{step.name} is no gate and cannot have controls, got {step.controls}")
     for bit in step.clbits:
         if not 0 <= bit < num_clbits:
-            raise InvalidCircuit(f"{step.name} writes classical bit {bit}, but the circuit has {num_clbits}")
-    for inner in step.body:
+            does = "reads" if step.name == "if" else "writes"
+            raise InvalidCircuit(f"{step.name} {does} classical bit {bit}, but the circuit has {num_clbits}")
+    for inner in (*step.body, *step.orelse):
         _check(inner, num_qubits, num_clbits)
 
 
@@ -480,6 +531,19 @@ def _check_verbatim(step: Instruction) -> None:
     _check_plain(step)
     if any(inner.name == "verbatim" for inner in step.body):
         raise InvalidCircuit("a verbatim block inside a verbatim block has no meaning of its own; open the inner one")
+    if any(inner.name == "if" for inner in step.body):
+        raise InvalidCircuit("an if inside a verbatim block cannot be run as it stands; put the block inside of the if")
+
+
+def _check_if(step: Instruction) -> None:
+    _check_plain(step)
+    if not step.clbits or len(set(step.clbits)) != len(step.clbits):
+        raise InvalidCircuit(f"an if looks at different classical bits, at least one, got {list(step.clbits)}")
+    if not 0 <= step.value < 1 << len(step.clbits):
+        most = (1 << len(step.clbits)) - 1
+        raise InvalidCircuit(f"an if on {len(step.clbits)} bits compares them with 0 to {most}, got {step.value}")
+    if not step.body and not step.orelse:
+        raise InvalidCircuit("an if without any instruction has no meaning; leave it out")
 
 
 _CHECKS = {
@@ -488,6 +552,7 @@ _CHECKS = {
     "barrier": _check_barrier,
     "reset": _check_reset,
     "verbatim": _check_verbatim,
+    "if": _check_if,
 }
 
 __all__ = ["Circuit", "Instruction", "Parameter"]

@@ -136,7 +136,7 @@ class Calls:
             if len(groups[0]) != meaning.num_qubits or len(angles) != meaning.num_parameters:
                 raise NotInSubset(piece)
             if len(groups) == 1 and meaning.name:
-                append(new(Instruction, (meaning.name, groups[0], angles, (), meaning.controls, "", ())))
+                append(new(Instruction, (meaning.name, groups[0], angles, (), meaning.controls, "", (), 0, ())))
             else:
                 self._extend(meaning, angles, groups)
 

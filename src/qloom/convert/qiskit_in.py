@@ -80,7 +80,7 @@ class _Walk:
             given = instruction.params
             angles = tuple([self.angle(value) for value in given]) if given else ()
             if meaning.name:
-                append(new(Instruction, (meaning.name, on, angles, (), meaning.controls, "", ())))
+                append(new(Instruction, (meaning.name, on, angles, (), meaning.controls, "", (), 0, ())))
             else:
                 self.steps.extend(meaning.apply(angles, on))
         if len(self.steps) > MAX_INSTRUCTIONS:

@@ -29,6 +29,7 @@ from qloom.kit.waiting import open_pid, pauses, sleep_or_exit
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from qloom.executors.warm import ForkServer
     from qloom.jobspecs import JobSpec
 
 FORCE_AFTER_S = 3.0
@@ -127,6 +128,7 @@ class LocalExecutor:
                 place.attempt(attempt).mkdir(parents=True, exist_ok=True)
                 pid = self._hand_over(job, place, attempt, lease, before) or self._spawn(job, place, attempt, lease)
             except (OSError, StorageFailed) as error:
+                _forget_attempt(place, attempt)
                 place.write_status(before)
                 raise Rejected(f"job {folder.name}: its supervisor cannot start: {error}; nothing was submitted") from error
         return LocalHandle(str(pid))
@@ -183,7 +185,7 @@ class LocalExecutor:
 
     def find(self, folder: Path, attempt: int) -> LocalHandle | None:
         place = JobFolder(folder)
-        if not place.supervisor_log(attempt).exists():
+        if not place.attempt(attempt).is_dir():
             return None
         status = place.recorded_status()
         if status.attempt < attempt:
@@ -201,12 +203,11 @@ class LocalExecutor:
     def _hand_over(self, job: JobSpec, place: JobFolder, attempt: int, lease: Lease, before: JobStatus) -> int | None:
         """Give the attempt to a fork server and return its process id; None where there is none that takes it."""
         server = self._servers.ready(job) if self._servers is not None else None
-        if server is not None and before.reason == "lost" and before.pid == server.pid:
+        if server is not None and _was_lost_under(server, place, before):
             server.give_up("a job was lost under it")  # it was killed, even if its socket is still being closed
             server = None
         if server is None:
             return None
-        place.supervisor_log(attempt).touch()
         self._forget_ended()
         ends, told = os.pipe()
         taken = False
@@ -303,6 +304,22 @@ class LocalExecutor:
                 status = replace(status, state=JobState.CANCELLED, reason="", error="cancelled; it had no process")
                 place.write_status(status)
         return status
+
+
+def _was_lost_under(server: ForkServer, place: JobFolder, before: JobStatus) -> bool:
+    """Whether an attempt that was lost may have been this server's; one that was quickly lost has no process noted."""
+    if before.reason != "lost" or before.pid is not None:
+        return before.reason == "lost" and before.pid == server.pid
+    try:
+        return server.started_at <= place.work(before.attempt).stat().st_mtime
+    except OSError:  # that attempt came no farther than its number
+        return False
+
+
+def _forget_attempt(place: JobFolder, attempt: int) -> None:
+    """Remove the folder of an attempt that was not submitted after all."""
+    with suppress(OSError):  # it is not there, or somebody has used it
+        place.attempt(attempt).rmdir()
 
 
 def _signal_supervisor(place: JobFolder, status: JobStatus, number: int) -> bool:

@@ -98,6 +98,8 @@ class Loop:
         attempts: those that have not ended.
     """
 
+    records_after_s = 0.0
+
     def __init__(self) -> None:
         self.attempts: list[Supervision] = []
         self._ready: dict[int, Callable[[], object]] = {}

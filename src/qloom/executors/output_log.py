@@ -70,14 +70,8 @@ class OutputLog:
         self._second = (-1, "")
         self.dropped_bytes = 0
         self.last_error_line = ""
-        self._descriptor = self._open(path)
-
-    def _open(self, path: Path) -> int:
-        try:
-            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            self._start_tail(str(error.strerror))
-            return -1
+        self._path = path
+        self._descriptor = -1
 
     def feed(self, stream: str, data: bytes) -> None:
         """Take what the program printed on `out` or `err`; any cut is fine."""
@@ -134,13 +128,15 @@ class OutputLog:
                 self._open_lines[stream] = b""
 
     def _append(self, text: bytes) -> bool:
-        """Write to the end of the file, all of it or nothing."""
-        if self._descriptor < 0:
-            return False
+        """Write to the end of the file, all of it or nothing; it is made when there is something to write."""
+        if not text:
+            return True
         try:
+            if self._descriptor < 0:
+                self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
             write_all(self._descriptor, text)
         except OSError as error:
-            with suppress(OSError):
+            with suppress(OSError):  # also where it could not be opened
                 os.ftruncate(self._descriptor, self._written)
                 os.lseek(self._descriptor, self._written, os.SEEK_SET)
             self._start_tail(str(error.strerror))

@@ -216,7 +216,8 @@ def renew_random_state() -> None:
     if (python_random := sys.modules.get("random")) is not None:
         python_random.seed()
     if (numpy_random := sys.modules.get("numpy.random")) is not None:
-        numpy_random.seed()
+        # As many random bits as numpy takes by itself; it takes ten times as long to gather them.
+        numpy_random.seed(memoryview(os.urandom(16)).cast("I").tolist())
 
 
 def leave() -> None:

@@ -47,7 +47,7 @@ SPARES = 2
 
 
 class SharedLoop(Loop):
-    """A loop of many supervisions; fills `Host`.
+    """A loop of many supervisions; fills `Host`. Most are over before a record of their beginning would be of use.
 
     Args:
         run: (folder, attempt) -> what runs the program in a fork.
@@ -55,6 +55,8 @@ class SharedLoop(Loop):
         make_rehearsal: makes, below an empty folder, the folder of a job that does nothing, for forks that have time.
         scratch: a folder for that.
     """
+
+    records_after_s = 0.02
 
     def __init__(self, run: Run, place: processes.MarkerPlace, make_rehearsal: Callable[[Path], Path], scratch: Path) -> None:
         super().__init__()

@@ -93,7 +93,13 @@ class Attempt(NamedTuple):
 
 
 class Host(Protocol):
-    """The loop that supervisions live in."""
+    """The loop that supervisions live in.
+
+    Attributes:
+        records_after_s: an attempt that has ended by then is recorded once, when it has; 0 to record each as it begins.
+    """
+
+    records_after_s: float
 
     def watch(self, descriptor: int, ready: Callable[[], object]) -> None:
         """Call `ready` whenever the descriptor can be read."""
@@ -172,6 +178,7 @@ class Supervision:
         self._space_aside = False
         self._some_left = False  # whether any process of the job is there, ended ones that wait to be reaped included
         self._leave_at = self._kill_at = self._give_up_at = _NEVER
+        self._note_at = _NEVER
         self._next_watch = self._begun + WATCH_S
         self._next_look = self._begun + LOOK_S
 
@@ -188,8 +195,10 @@ class Supervision:
             if self._ended_by_us is None:
                 self._start()
             # After the start: the program need not wait for its records.
-            self._folder.write_status(self._status, durable=False)
-            self._note_processes()
+            if (after_s := self._host.records_after_s) > 0:
+                self._note_at = self._begun + after_s
+            else:
+                self._write_records()
         except (OSError, StorageFailed) as error:
             self._end(failed(f"the attempt cannot start: {error}", type(error).__name__), at_once=True)
 
@@ -205,13 +214,15 @@ class Supervision:
 
     def due(self) -> float:
         """Return when `tick` has something to do, on the monotonic clock."""
-        due = min(self._next_look, self._leave_at, self._kill_at, self._give_up_at)
+        due = min(self._next_look, self._note_at, self._leave_at, self._kill_at, self._give_up_at)
         if self._ended_by_us is None and self._exit_code is None:
             due = min(due, self._next_watch, self._begun + (self._resources.wall_time_s or _NEVER))
         return due
 
     def tick(self, now: float) -> None:
         """Do what the time has come for."""
+        if now >= self._note_at:
+            self._write_records_later()
         if self._ended_by_us is None and self._exit_code is None:
             self._watch(now)
         if now >= self._next_look:
@@ -278,6 +289,19 @@ class Supervision:
             self._host.watch(descriptor, lambda one=descriptor: self._read(one))  # type: ignore[misc]
         self._group = self._host.fence(f"{self.job_id}-{self._attempt}", process.pid, self.most_tasks)
 
+    def _write_records(self) -> None:
+        """Write down that the attempt runs, and as which processes."""
+        self._note_at = _NEVER
+        if self._ended_by_us is None:
+            self._folder.write_status(self._status, durable=False)
+        self._note_processes()
+
+    def _write_records_later(self) -> None:
+        try:
+            self._write_records()
+        except StorageFailed as error:
+            self._end(failed(f"the attempt cannot be recorded: {error}", type(error).__name__), at_once=True)
+
     def _note_processes(self) -> None:
         document = {
             "supervisor": os.getpid(),
@@ -311,6 +335,8 @@ class Supervision:
             data = os.read(descriptor, _READ_BYTES)
         except BlockingIOError:
             return False
+        if data and self._note_at < _NEVER:  # who sees the output is to see that it runs
+            self._write_records_later()
         if data and self._log is not None:
             notes = self._lines.feed(self._process.pipes[descriptor], data) if self._lines is not None else []
             self._log.feed(self._process.pipes[descriptor], data)

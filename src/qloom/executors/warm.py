@@ -12,6 +12,7 @@ import os
 import select
 import sys
 import threading
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -148,6 +149,7 @@ class ForkServer:
 
     Attributes:
         pid: its process.
+        started_at: seconds since 1970.
         gone: whether it has ended, or is given up.
         worked: whether it took attempts.
         environment: what its next attempt has.
@@ -155,6 +157,7 @@ class ForkServer:
 
     def __init__(self, pid: int, channel: socket.socket, log: Any) -> None:
         self.pid = pid
+        self.started_at = time.time()
         self.gone = False
         self._channel = channel
         self._log = log

@@ -10,13 +10,13 @@ jobs/<job_id>/
   checkpoints/           AMZN_BRAKET_CHECKPOINT_DIR; the journal is in checkpoints/journal/
   results/results.json   AMZN_BRAKET_JOB_RESULTS_DIR
   results/figures/       pictures that the program saved for its report
-  attempts/<n>/          output.log, outcome.json (how the program ended), progress.json; while it runs also `space`, room
-                         on the disk for these last words
+  attempts/<n>/          output.log (once the program prints something), outcome.json (how the program ended), progress.json;
+                         while it runs also `space`, room on the disk for these last words
   attempts/<n>/work/     where the program starts: what it writes by relative names lands here
   attempts/<n>/          of a script: earlier-results/ and earlier-checkpoints/, moved aside when this attempt began, and
                          hyperparameters.json, those of the hybrid job that it ran last
   attempts/<n>/          ended.json: the status in which an attempt ended that another one followed
-  attempts/<n>/          supervisor.log, processes.json: the supervisor's own words, and what it runs
+  attempts/<n>/          supervisor.log, processes.json: the supervisor's own words, and what it runs, where that took a while
   status.json            where the job stands; replaced in one step
   cancel, suspend        somebody asks for that; holds the number of the attempt that is meant
   lease                  locked (flock) by the supervisor for as long as it lives
@@ -109,7 +109,7 @@ class JobFolder:
         return self.path / "lease"
 
     def attempt(self, number: int) -> Path:
-        """Folder of one attempt."""
+        """Folder of one attempt; its existence says that the attempt was submitted."""
         return self.path / "attempts" / str(number)
 
     def output_file(self, attempt: int) -> Path:
@@ -138,7 +138,7 @@ class JobFolder:
         return self.attempt(attempt) / "work"
 
     def supervisor_log(self, attempt: int) -> Path:
-        """What the supervisor of one attempt says itself; its existence says that the attempt was submitted."""
+        """What the supervisor of one attempt says itself; not there where it had nothing to say."""
         return self.attempt(attempt) / "supervisor.log"
 
     def processes_file(self, attempt: int) -> Path:

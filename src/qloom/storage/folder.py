@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from qloom.errors import CorruptRecord, InvalidProgram, InvalidSetting, StorageFailed, UnknownName, WrongState
 from qloom.jobspecs import JobState, JobStatus
-from qloom.kit.files import json_text, raise_storage, write_new
+from qloom.kit.files import json_text, raise_storage, write_atomically, write_new
 from qloom.kit.job_folder import JobFolder
 
 if TYPE_CHECKING:
@@ -48,15 +48,32 @@ class FolderStore:
     def __init__(self, home: Path) -> None:
         self._jobs = home / "jobs"
         self.problems: list[str] = []
+        self._queued = self._jobs / _ASIDE / "queued.json"
         self._next_tidying = 0.0
 
     # ---- writing -----------------------------------------------------------------------------------------------------
 
-    def create(self, job: JobSpec, source: Mapping[str, bytes], inputs: Mapping[str, Path], *, queued: bool = False) -> Path:
+    def create(
+        self,
+        job: JobSpec,
+        source: Mapping[str, bytes],
+        inputs: Mapping[str, Path],
+        *,
+        queued: bool = False,
+        alike: Path | None = None,
+    ) -> Path:
         """Write a new job's folder and return it; see `contracts.Store`.
 
         Inputs are copied: a file to `input/<channel>/<its name>`, what a folder holds to `input/<channel>/`. What was
         returned survives a kill of the process at any line; only jobs whose end is recorded are forced to the disk.
+
+        Args:
+            job: its specification.
+            source: files of its source.
+            inputs: files and folders to copy.
+            queued: whether it begins as QUEUED, at its first attempt.
+            alike: the folder of a job with the same source, which may share its files: a new file takes ext4 twenty times as
+                long as another name for one.
 
         Raises:
             InvalidSetting: an input that cannot be copied: it is not there, is no file, or links out of its folder.
@@ -77,7 +94,10 @@ class FolderStore:
             aside.mkdir(parents=True)
             self._check_room(copies)
             begun = JobStatus(state=JobState.QUEUED, attempt=1) if queued else JobStatus(state=JobState.CREATED)
-            _write_job(str(aside), job, source, begun)
+            _write_job(str(aside), job, source if alike is None else {})
+            if alike is not None:
+                _link_source(alike, str(aside), source)
+            self._write_begun(aside, begun, alone=job.sandbox)
             _copy_inputs(JobFolder(aside), copies)
             aside.rename(final)
         except BaseException as error:
@@ -86,6 +106,18 @@ class FolderStore:
                 raise_storage(error, final)
             raise
         return final
+
+    def _write_begun(self, folder: Path, status: JobStatus, *, alone: bool) -> None:
+        """Write a new job's status: those that are queued share one file, which is replaced, never changed.
+
+        One in a sandbox has a file for itself: it could change it.
+        """
+        content = json_text(status.to_json()).encode()
+        if not alone and status.state is JobState.QUEUED and _link(self._queued, f"{folder}/status.json"):
+            return
+        write_new(f"{folder}/status.json", content)
+        if not alone and status.state is JobState.QUEUED and not self._queued.exists():
+            write_atomically(self._queued, content)
 
     def _check_room(self, copies: Mapping[str, Mapping[str, Path]]) -> None:
         needed = sum(path.stat().st_size for files in copies.values() for path in files.values())
@@ -106,7 +138,7 @@ class FolderStore:
         aside = self._jobs / _ASIDE
         oldest = time.time() - LEFTOVER_AGE_S
         for path in aside.iterdir() if aside.is_dir() else ():
-            if path.stat().st_mtime < oldest:
+            if path.is_dir() and path.stat().st_mtime < oldest:
                 _remove(path)
 
     # ---- reading -----------------------------------------------------------------------------------------------------
@@ -206,17 +238,37 @@ def _check_source_name(name: str) -> None:
         raise InvalidProgram(f"source file {name!r} is no path inside the program's folder")
 
 
-def _write_job(folder: str, job: JobSpec, source: Mapping[str, bytes], status: JobStatus) -> None:
+def _write_job(folder: str, job: JobSpec, source: Mapping[str, bytes]) -> None:
     """Write a job into a folder that nobody looks at yet; `JobFolder` says where each file stands."""
     for name in ("source", "input", "checkpoints", "results", "attempts"):
         os.mkdir(f"{folder}/{name}")  # noqa: PTH102  for every job: a Path takes longer than the system call
     for name, content in source.items():
-        if "/" in name:
-            os.makedirs(os.path.dirname(f"{folder}/source/{name}"), exist_ok=True)  # noqa: PTH103, PTH120  the same
+        _make_folder_of(f"{folder}/source/{name}", name)
         write_new(f"{folder}/source/{name}", content)
     write_new(f"{folder}/hyperparameters.json", json_text(hyperparameters(job.parameters)).encode())
     write_new(f"{folder}/job.json", json_text(job.to_json()).encode())
-    write_new(f"{folder}/status.json", json_text(status.to_json()).encode())
+
+
+def _link_source(alike: Path, folder: str, source: Mapping[str, bytes]) -> None:
+    """Give a job the source of another one; where a file cannot be shared, it has its own."""
+    for name, content in source.items():
+        _make_folder_of(f"{folder}/source/{name}", name)
+        if not _link(alike / "source" / name, f"{folder}/source/{name}"):
+            write_new(f"{folder}/source/{name}", content)
+
+
+def _make_folder_of(path: str, name: str) -> None:
+    if "/" in name:
+        os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120  as above
+
+
+def _link(known: Path, path: str) -> bool:
+    """Give a file another name; False where it is not there, has too many, or the file system knows no such thing."""
+    try:
+        os.link(known, path)
+    except OSError:
+        return False
+    return True
 
 
 def _copy_inputs(folder: JobFolder, copies: Mapping[str, Mapping[str, Path]]) -> None:
