@@ -25,6 +25,7 @@ ONE_THREAD = {
     "MKL_NUM_THREADS": "1",
     "NUMEXPR_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
+    "OMP_THREAD_LIMIT": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "QISKIT_PARALLEL": "FALSE",
     "QULACS_NUM_THREADS": "1",
@@ -88,6 +89,10 @@ class Worker:
     def counts(self, samples: int) -> dict[str, int]:
         """Return that many samples of the first parameter set, added up."""
         return dict(self._ask({"sample": samples}, ANSWER_TIMEOUT_S)["counts"])
+
+    def values(self) -> list[float]:
+        """Return the numbers that the peer computes for the first parameter set."""
+        return list(self._ask({"values": True}, ANSWER_TIMEOUT_S)["values"])
 
     def _ask(self, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
         try:

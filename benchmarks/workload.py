@@ -40,6 +40,18 @@ def ansatz(num_qubits: int, layers: int = LAYERS) -> list[Gate]:
     return gates
 
 
+def energy_ansatz(num_qubits: int, parameters: int) -> list[Gate]:
+    """Return the ansatz with RY(2t + 0.1) after it, one on each of the first qubits, until it has so many parameters.
+
+    >>> gates = energy_ansatz(12, 100)
+    >>> count_parameters(gates), len(gates)
+    (100, 144)
+    """
+    gates = ansatz(num_qubits)
+    first = count_parameters(gates)
+    return [*gates, *(Gate("ry", (index - first,), index, 2.0, 0.1) for index in range(first, parameters))]
+
+
 def count_parameters(gates: Iterable[Gate]) -> int:
     """Return how many parameters the gates have."""
     return 1 + max((gate.parameter for gate in gates), default=-1)

@@ -18,7 +18,7 @@ import pytest
 
 # Lowest first. A room is a folder or a file directly under src/qloom; each stands on one floor.
 FLOORS: dict[str, tuple[str, ...]] = {
-    "words": ("errors", "circuits", "tasks", "results", "specs", "limits", "jobspecs", "contracts"),
+    "words": ("errors", "circuits", "noise", "tasks", "results", "specs", "limits", "jobspecs", "contracts"),
     "kit": ("kit",),
     "rooms": ("convert", "programs", "journal", "devices", "mitigation", "executors", "environments", "storage", "money"),
     "services": ("service", "vqpu", "twin", "bpmn", "hpc"),

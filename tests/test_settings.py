@@ -10,7 +10,6 @@ import qloom
 from qloom.app import application
 from qloom.config import Settings
 from qloom.errors import InvalidSetting
-from qloom.kit.files import read_json
 
 SOURCE = """
 import qloom
@@ -52,6 +51,4 @@ def test_with_the_fork_server_off_every_job_has_a_supervisor_of_its_own(
     monkeypatch.setenv("QLOOM_FORK_SERVER", said)
     sweep = qloom.map(settings_programs.square, [{"x": x} for x in range(4)])
     assert sweep.results() == [0, 1, 4, 9]
-    noted = [read_json(job.folder.processes_file(1)) for job in sweep.jobs]
-    assert len({one["supervisor"] for one in noted}) == supervisors
-    assert [bool(one.get("fork_server")) for one in noted] == [said == "on"] * 4
+    assert len({job.status().pid for job in sweep.jobs}) == supervisors

@@ -6,7 +6,8 @@
 | `{"loops": n}` | `{"seconds": what n iterations took, measured here}` |
 | `{"sample": n}` | `{"counts": n samples of the first parameter set, added up}` |
 
-A worker without circuits (`serve_calls`) is opened with `{"ways": how their labels begin}` and takes no samples.
+A worker of derivatives (`serve_values`) is opened with `terms` (Pauli string -> coefficient) in place of `shots`, and to `{"values": true}`
+it answers `{"values": what it computes for the first parameter set}`. A worker without circuits (`serve_calls`) is opened with `{"ways": how their labels begin}` and takes no samples.
 
 The worker ends when its input does. An exception ends it too, with its traceback on standard error.
 """
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     """One iteration: a parameter set in, counts out, bit 0 first or last as the peer gives them."""
     Prepare = Callable[[Sequence[Gate], int, int], dict[str, Once]]
     """(gates, num_qubits, shots) -> every way of doing one iteration with this peer."""
+    Compute = Callable[[Parameters], Sequence[float]]
+    """One iteration: a parameter set in, numbers out."""
+    PrepareValues = Callable[[Sequence[Gate], int, Mapping[str, float]], dict[str, Compute]]
+    """(gates, num_qubits, Pauli terms) -> every way of doing one iteration with this peer."""
     Timed = Callable[[int], float]
     """Does its work that many times and returns the seconds all of it took."""
 
@@ -52,10 +57,9 @@ class Case:
 
     def __init__(self, prepare: Prepare, case: dict[str, Any], *, reverse_keys: bool = False) -> None:
         self.reverse_keys = reverse_keys
-        gates = [Gate(name, tuple(qubits), *rest) for name, qubits, *rest in case["gates"]]
         self.sets: list[Parameters] = case["sets"]
-        ways = prepare(gates, case["num_qubits"], case["shots"])
-        self.way = min(ways, key=lambda name: self._trial(ways[name]))
+        ways = prepare(_gates(case), case["num_qubits"], case["shots"])
+        self.way = _quickest(ways, self.sets)
         self.once = ways[self.way]
         self.position = 0
 
@@ -65,26 +69,58 @@ class Case:
         counts = self.counts(request["sample"])
         return {"counts": {key[::-1]: count for key, count in counts.items()} if self.reverse_keys else counts}
 
-    def _trial(self, once: Once) -> float:
-        for parameters in self.sets[:2]:
-            once(parameters)
-        return min(_seconds(once, [parameters]) for parameters in self.sets[2:5])
-
     def seconds(self, loops: int) -> float:
         """Run that many iterations, going on through the parameter sets; return the seconds they took."""
-        chosen = [self.sets[(self.position + step) % len(self.sets)] for step in range(loops)]
         self.position += loops
-        return _seconds(self.once, chosen)
+        return _seconds(self.once, _in_turn(self.sets, self.position - loops, loops))
 
     def counts(self, samples: int) -> dict[str, int]:
         """Return samples of the first parameter set, added up."""
         total: Counter[str] = Counter()
         for _ in range(samples):
             total.update(self.once(self.sets[0]))
-        return dict(total)
+        return {str(key): int(count) for key, count in total.items()}
 
 
-def _seconds(once: Once, chosen: Sequence[Parameters]) -> float:
+class Values:
+    """The peer's fastest way of computing numbers for one case."""
+
+    def __init__(self, prepare: PrepareValues, case: dict[str, Any]) -> None:
+        self.sets: list[Parameters] = case["sets"]
+        ways = prepare(_gates(case), case["num_qubits"], case["terms"])
+        self.way = _quickest(ways, self.sets)
+        self.compute = ways[self.way]
+        self.position = 0
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the seconds that so many iterations take, or the numbers for the first parameter set."""
+        if "values" in request:
+            return {"values": [float(value) for value in self.compute(self.sets[0])]}
+        loops = request["loops"]
+        self.position += loops
+        return {"seconds": _seconds(self.compute, _in_turn(self.sets, self.position - loops, loops))}
+
+
+def _gates(case: dict[str, Any]) -> list[Gate]:
+    return [Gate(name, tuple(qubits), *rest) for name, qubits, *rest in case["gates"]]
+
+
+def _in_turn(sets: Sequence[Parameters], first: int, count: int) -> list[Parameters]:
+    return [sets[(first + step) % len(sets)] for step in range(count)]
+
+
+def _quickest(ways: Mapping[str, Callable[[Parameters], object]], sets: Sequence[Parameters]) -> str:
+    """Return the label of the way that takes the least time, each tried on three sets after two to warm up."""
+
+    def trial(label: str) -> float:
+        for parameters in sets[:2]:
+            ways[label](parameters)
+        return min(_seconds(ways[label], [parameters]) for parameters in sets[2:5])
+
+    return min(ways, key=trial)
+
+
+def _seconds(once: Callable[[Parameters], object], chosen: Sequence[Parameters]) -> float:
     start = time.perf_counter()
     for parameters in chosen:
         once(parameters)
@@ -134,6 +170,15 @@ def serve(prepare: Prepare, *, reverse_keys: bool = False) -> None:
         reverse_keys: whether the peer's keys start with the last bit; turned round for the check, outside of timings.
     """
     _answer_all(lambda case: Case(prepare, case, reverse_keys=reverse_keys))
+
+
+def serve_values(prepare: PrepareValues) -> None:
+    """Answer requests about numbers that are computed from circuits until the input ends.
+
+    Args:
+        prepare: makes the peer's loops.
+    """
+    _answer_all(lambda case: Values(prepare, case))
 
 
 def serve_calls(start: Callable[[], Mapping[str, Timed]]) -> None:

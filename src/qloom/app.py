@@ -265,9 +265,7 @@ class Application:
 
     def _device_names(self, options: RunOptions) -> dict[str, str]:
         names = {DEFAULT_DEVICE: options.device or self.settings.default_device, **options.devices}
-        for name in names.values():
-            catalogue.check_device_name(name)
-        return names
+        return {name: catalogue.check_device_name(device) for name, device in names.items()}
 
     def _refuse_unpriced(self, options: RunOptions) -> None:
         known = catalogue.names("stage") if options.pipeline else []

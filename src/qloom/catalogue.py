@@ -80,10 +80,13 @@ def create_device(name: str, *, threads: int | None = None) -> Device:
     return device
 
 
-def check_device_name(name: str) -> None:
+def check_device_name(name: str) -> str:
     """Refuse a device name whose scheme nobody registered, or whose options its module refuses; no device is made.
 
     What follows the colon is shown to the function `check_options(rest)` beside the registered one, where there is one.
+
+    Returns:
+        The name for use elsewhere: `check_options` may return its options so that they mean the same in every folder.
 
     Raises:
         UnknownName: no such device, or no such option.
@@ -96,8 +99,9 @@ def check_device_name(name: str) -> None:
     if rest:
         beside = sys.modules.get(getattr(_load(known[scheme]), "__module__", ""))
         check = getattr(beside, "check_options", None)
-        if check is not None:
-            check(rest)
+        if check is not None and (settled := check(rest)):
+            return f"{scheme}:{settled}"
+    return name
 
 
 def create_executor(name: str, **options: Any) -> Executor:
@@ -149,7 +153,7 @@ def _describe(kind: str, entry: EntryPoint) -> Part:
     part = Part(kind=kind, name=entry.name, distribution=distribution, version=version)
     try:
         factory = _load(entry)
-    except (ImportError, AttributeError, MissingExtra) as error:
+    except Exception as error:  # noqa: BLE001  a plugin is others' code: whatever it raises when it is loaded is what is told
         return replace(part, error=f"{type(error).__name__}: {error}")
     doc = (inspect.getdoc(factory) or "").partition("\n")[0]
     named = [value for value in inspect.signature(factory).parameters.values() if value.kind is value.KEYWORD_ONLY]

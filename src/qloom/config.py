@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qloom.errors import InvalidSetting
+from qloom.kit.state_folder import state_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __version__ = "0.1.0"
 
@@ -41,7 +44,7 @@ class Settings:
         """
         values = dict(os.environ) if environment is None else environment
         return cls(
-            home=_home(values),
+            home=state_folder(values),
             default_device=values.get("QLOOM_DEVICE") or "sim",
             default_executor=values.get("QLOOM_EXECUTOR") or "local",
             fork_server=_switch("QLOOM_FORK_SERVER", values),
@@ -54,19 +57,3 @@ def _switch(name: str, values: dict[str, str]) -> bool:
     if said.lower() not in ("on", "off"):
         raise InvalidSetting(f"{name} is on or off, got {said!r}")
     return said.lower() == "on"
-
-
-def _home(values: dict[str, str]) -> Path:
-    text = values.get("QLOOM_HOME", "")
-    if text:
-        path = Path(text).expanduser()
-        if not path.is_absolute():
-            raise InvalidSetting(f"QLOOM_HOME must be an absolute path, got {text!r}")
-        return path
-    # The platform's data folder, as platformdirs would say; spelled out on Linux, where loading it costs more than the answer.
-    if sys.platform == "linux":
-        base = values.get("XDG_DATA_HOME", "")
-        return (Path(base) if base.startswith("/") else Path.home() / ".local" / "share") / "qloom"
-    import platformdirs
-
-    return Path(platformdirs.user_data_dir("qloom", appauthor=False))

@@ -67,6 +67,34 @@ class Question(NamedTuple):
         return hashlib.blake2b(head.encode() + self.parameters, digest_size=16).digest()
 
 
+class Compiled(NamedTuple):
+    """What a device's compiler made of circuits: what a resumed job compares, so that it can say that the compiler changed.
+
+    Attributes:
+        source: digest of what was prepared, before any compiler: circuits, observables, options of the device.
+        digest: of what the compiler made of it; part of the prepared digest.
+        compiler: its name, release and options, for people.
+    """
+
+    source: str
+    digest: str
+    compiler: str
+
+
+def compiled_otherwise(before: Compiled, now: Compiled) -> str:
+    """Say, for people, how a compiled circuit that was recorded differs from the one of now.
+
+    >>> compiled_otherwise(Compiled("s", "a", "qiskit 2.6.2 (level 1)"), Compiled("s", "b", "qiskit 2.7.0 (level 1)"))
+    'the compiled circuit differs: qiskit 2.6.2 (level 1) then, qiskit 2.7.0 (level 1) now'
+    """
+    if before.compiler != now.compiler:
+        return f"the compiled circuit differs: {before.compiler} then, {now.compiler} now"
+    return (
+        f"the compiled circuit differs, though {now.compiler} made both: the entry of the compile cache that was used is gone or "
+        "was replaced, or the device's gates or connections changed"
+    )
+
+
 def read_shots(shots: object) -> int:
     """Return the shots as an int.
 

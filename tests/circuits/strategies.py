@@ -5,7 +5,7 @@ import math
 from hypothesis import strategies as st
 
 from qloom.circuits import Angle, Circuit, Expression, Instruction, Parameter
-from qloom.circuits.circuit import DELAY_UNITS
+from qloom.circuits.circuit import DELAY_UNITS, conditional
 from qloom.circuits.expressions import FUNCTIONS
 from qloom.circuits.gates import CHANNELS, GATES, standard_controls
 
@@ -71,7 +71,7 @@ def other_steps(draw: st.DrawFn, num_qubits: int, num_clbits: int) -> Instructio
     if kind == "delay":
         duration = draw(st.one_of(st.floats(0, 1e6), expressions()))
         return Instruction("delay", some, (duration,), unit=draw(st.sampled_from(DELAY_UNITS)))
-    name = draw(st.sampled_from([name for name, (qubits, _) in CHANNELS.items() if qubits <= num_qubits]))
+    name = draw(st.sampled_from([name for name, (qubits, _) in CHANNELS.items() if 0 < qubits <= num_qubits]))
     qubits, count = CHANNELS[name]
     return Instruction(
         name, tuple(draw(st.permutations(range(num_qubits))))[:qubits], tuple([draw(st.floats(0, 0.25)) for _ in range(count)])
@@ -86,12 +86,23 @@ def unitary_circuits(draw: st.DrawFn, angle: st.SearchStrategy[Angle] = turns, m
 
 
 @st.composite
+def ifs(draw: st.DrawFn, inner: st.SearchStrategy[Instruction], num_clbits: int) -> Instruction:
+    """An if on some bits in any order, with instructions in one branch or in both."""
+    bits = tuple(draw(st.permutations(range(num_clbits))))[: draw(st.integers(1, num_clbits))]
+    if draw(st.booleans()):
+        bits = tuple(range(num_clbits))  # the register as a whole
+    then, other = draw(st.tuples(st.lists(inner, max_size=3), st.lists(inner, max_size=2)).filter(any))
+    return conditional(bits, draw(st.integers(0, (1 << len(bits)) - 1)), tuple(then), tuple(other))
+
+
+@st.composite
 def circuits(draw: st.DrawFn) -> Circuit:
     """Anything that the circuit form holds, parameters in any order, some of them unused."""
     num_qubits, num_clbits = draw(st.integers(1, 4)), draw(st.integers(1, 4))
     step = st.one_of(gates(num_qubits), other_steps(num_qubits, num_clbits))
-    steps = draw(st.lists(step, max_size=8))
+    boxed = st.lists(step, max_size=3).map(lambda body: Circuit(num_qubits).verbatim(body).instructions[0])
+    nested = ifs(st.one_of(step, boxed, ifs(step, num_clbits)), num_clbits)
+    steps = draw(st.lists(st.one_of(step, step, step, nested), max_size=8))
     if draw(st.booleans()):
-        body = tuple(draw(st.lists(step, max_size=3)))
-        steps.append(Instruction("verbatim", tuple(sorted({qubit for inner in body for qubit in inner.qubits})), body=body))
+        steps.append(draw(boxed))
     return Circuit(num_qubits, steps, num_clbits=num_clbits, parameters=draw(st.permutations(NAMES)))

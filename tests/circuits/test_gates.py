@@ -68,7 +68,7 @@ def test_folding_controls_into_the_name_keeps_the_matrix(name: str, controls: in
     assert standard_controls(folded, extra) == (folded, extra)
 
 
-@pytest.mark.parametrize("name", CHANNELS)
+@pytest.mark.parametrize("name", [name for name in CHANNELS if name != "kraus"])
 def test_a_channel_with_the_counts_of_the_table_is_accepted(name: str) -> None:
     qubits, probabilities = CHANNELS[name]
     step = Instruction(name, tuple(range(qubits)), (0.1,) * probabilities)

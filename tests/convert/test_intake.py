@@ -6,7 +6,7 @@ import pytest
 
 from qloom.circuits import Circuit
 from qloom.convert import from_openqasm, read_circuit
-from qloom.convert.intake import MAX_BYTES
+from qloom.convert.limits import MAX_BYTES
 from qloom.errors import InvalidCircuit
 
 BELL = 'OPENQASM 3.0;\ninclude "stdgates.inc";\nqubit[2] q;\nh q[0];\ncx q[0], q[1];\n'

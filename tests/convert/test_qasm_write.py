@@ -65,7 +65,7 @@ def test_the_text_is_this() -> None:
     assert to_openqasm(EVERYTHING) == TEXT
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(circuits())
 def test_what_is_written_reads_back_equal(circuit: Circuit) -> None:
     again = from_openqasm(to_openqasm(circuit))

@@ -3,7 +3,10 @@
 import pytest
 
 from qloom.circuits import Circuit
-from qloom.convert import from_openqasm
+from qloom.convert import from_openqasm, qasm_fast, qasm_reference
+from qloom.convert.calls import NotInSubset
+from qloom.convert.qasm_fast import read_subset
+from qloom.convert.qasm_reference import read_reference
 from qloom.errors import InvalidCircuit
 
 HEADER = 'OPENQASM 3.0;\ninclude "stdgates.inc";\nqubit[3] q;\nbit[3] c;\n'
@@ -12,7 +15,6 @@ NOT_HELD = "is not held by the circuit form"
 # The text stands in line 5; (text, column, what is said).
 REFUSED = [
     # classical control, subroutines, pulses
-    ("if (c[0]) x q[0];", 1, f"classical control flow ('if') {NOT_HELD} yet"),
     ("x q[0]; while (c[0]) { x q[0]; }", 9, f"classical control flow ('while') {NOT_HELD} yet"),
     ("switch (1) { case 1 { x q[0]; } }", 1, f"classical control flow ('switch') {NOT_HELD} yet"),
     ("for int i in [0:1] { break; }", 22, f"classical control flow ('break') {NOT_HELD} yet"),
@@ -23,6 +25,38 @@ REFUSED = [
     ('defcalgrammar "openpulse";', 1, f"pulse-level calibration ('defcalgrammar') {NOT_HELD}"),
     ("cal { }", 1, f"pulse-level calibration ('cal') {NOT_HELD}"),
     ("defcal x $0 { }", 1, f"pulse-level calibration ('defcal') {NOT_HELD}"),
+    # conditions
+    ("if (c[0] || c[1]) x q[0];", 5, f"the operator '||' in a condition {NOT_HELD}; a condition is a test such as c[0]"),
+    ("if (c < 3) x q[0];", 5, f"the operator '<' in a condition {NOT_HELD}"),
+    ("if (c[0] & c[1]) x q[0];", 5, f"the operator '&' in a condition {NOT_HELD}"),
+    ("if (c[0] && ~c[1]) x q[0];", 13, f"the operator '~' in a condition {NOT_HELD}"),
+    ("if (true) x q[0];", 5, f"a boolean literal in a condition {NOT_HELD}"),
+    ("if (int(c) == 3) x q[0];", 5, f"a cast in a condition {NOT_HELD}"),
+    ("if (measure q[0]) x q[1];", 5, "'measure' cannot stand here"),
+    ("if (popcount(c) == 3) x q[0];", 5, f"a function call in a condition {NOT_HELD}"),
+    ("if (1 == 1) x q[0];", 5, f"a integer literal in a condition {NOT_HELD}"),
+    ("if (c) x q[0];", 5, "a register of 3 bits is not true or false by itself; compare it, as in `c == 3`"),
+    ("if (c == 8) x q[0];", 10, "3 bits hold 0 to 7, never 8, so the condition never holds"),
+    ("if (c == -1) x q[0];", 10, "3 bits hold 0 to 7, never -1"),
+    ("if (c[0] == 2) x q[0];", 13, "1 bit holds 0 to 1, never 2"),
+    ('if (c == "01") x q[0];', 10, "3 bits are compared with a text of 2; sizes must agree"),
+    ("if (c == c) x q[0];", 10, "two registers cannot be compared with each other"),
+    ("if (c[0] == c[1]) x q[0];", 13, "two registers cannot be compared with each other"),
+    ("if (c[0] == 0.5) x q[0];", 13, "a whole number is needed here, got 0.5"),
+    ("input float a; if (c == a) x q[0];", 25, "a whole number is needed here, known before the program runs; a is not"),
+    ("if (q[0] == 1) x q[0];", 5, "a condition looks at classical bits, and this is a qubit; measure it into a bit first"),
+    ("if (d == 1) x q[0];", 5, "'d' is not declared, where a qubit or bit is needed"),
+    ("int n = 1; if (n == 1) x q[0];", 16, "'n' is a number, where a qubit or bit is needed"),
+    ("if (c[3]) x q[0];", 5, "index 3 is outside the register of size 3"),
+    ("if (c != 3 && c[0]) x q[0];", 5, "'&&' joins equalities only; a `!=` on several bits beside another test needs an if"),
+    ("if (c[0] && !c[0]) x q[0];", 5, "the condition asks for a bit to be 0 and 1 at once, so it never holds"),
+    ("if (c[0]) { qubit r; }", 13, "qubit declarations must be global"),
+    ("gate g a { if (c[0]) x a; }", 12, "a branching statement cannot stand in the definition of gate 'g'"),
+    ("if (c[0]) { while (c[1]) { x q[0]; } }", 13, f"classical control flow ('while') {NOT_HELD} yet"),
+    ("if (c[0]) { z2 q[0]; }", 13, "no gate called 'z2'"),
+    ("#pragma braket verbatim\nbox { if (c[0]) x q[0]; }", 7, "an if inside a verbatim box cannot be run as it stands"),
+    ("if (c[0]) { for int i in [0:1] {\n#pragma braket noise bit_flip(0.1) q[0]\n} }", 1, "a pragma cannot stand inside a block"),
+    ("if (c[0]) " * 33 + "x q[0];", 321, "ifs are nested more than 32 deep, which is the limit"),
     # classical values
     ("int n = 1; n = 2;", 12, f"an assignment to a classical variable {NOT_HELD}"),
     ("1 + 1;", 1, "an expression that stands alone"),
@@ -139,7 +173,7 @@ REFUSED = [
     ("for int i in [0:9999999] { }", 1, "a range of 10000000 numbers is too long; the limit is 1000000"),
     ("input float a; for int i in [0:a] { }", 32, "a whole number is needed here, known before the program runs"),
     # pragmas and boxes
-    ("#pragma braket noise kraus([[1, 0], [0, 1]]) q[0]", 1, "no noise channel called 'kraus'"),
+    ("#pragma braket noise magic([[1, 0], [0, 1]]) q[0]", 1, "no noise channel called 'magic'"),
     ("#pragma braket noise bit_flip 0.1 q[0]", 1, "cannot be read as noise; write `braket noise bit_flip(0.1) q[0]`"),
     ("#pragma braket noise bit_flip(0.1)) q[0]", 1, "cannot be read as noise"),
     ("#pragma braket noise bit_flip(1.1) q[0]", 1, "bit_flip takes probabilities from 0 to 1"),
@@ -183,8 +217,20 @@ OLD = 'OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[2];\ncreg c[2];\n'
 @pytest.mark.parametrize(
     ("text", "column", "said"),
     [
-        ("if (c == 1) x q[0];", 1, f"classical control flow ('if') {NOT_HELD} yet"),
-        ("opaque magic(a) b;", 1, "an opaque gate ('opaque') has no definition"),
+        ("if (c > 1) x q[0];", 5, f"the operator '>' in a condition {NOT_HELD}"),
+        ("if (c == 4) x q[0];", 10, "2 bits hold 0 to 3, never 4"),
+        ("opaque magic(a) b; magic(0.5) q[0];", 20, "gate 'magic' is opaque (declared in line 5): no definition says"),
+        ("opaque magic a; gate g b { h b; magic b; }", 33, "gate 'magic' is opaque (declared in line 5)"),
+        ("opaque magic;", 1, "an opaque gate is declared so: `opaque magic(a, b) x, y;`"),
+        ("opaque magic a", 1, "an opaque gate is declared so"),
+        ("opaque magic a; opaque magic b;", 17, "'magic' is declared already"),
+        ("opaque magic a; qreg magic[1];", 17, "'magic' is declared already"),
+        ("gate g a { g a; }", 12, "gate 'g' is defined through itself, so it cannot be unrolled"),
+        (
+            "gate g a { k a; } gate k a { g a; }",
+            12,
+            "gate 'k' is defined only later, in line 5; move it up (gates that are defined through",
+        ),
         ("qubit[2] r;", 1, "no gate called 'qubit'"),
         ("input float a;", 13, "'a' cannot stand here"),
         ("rx(arcsin(1)) q[0];", 4, "no function called 'arcsin'; did you mean 'sin'"),
@@ -231,13 +277,36 @@ LAUGHS = "gate g0 a { x a; x a; }" + "".join(f"gate g{i} a {{ g{i - 1} a; g{i - 
         (LAUGHS, "gate 'g16' unrolls into more than 100000 instructions, which is the limit"),
         ("qubit q; pow(1000000000) @ h q;", "a power of 1000000000 unrolls into more than the limit of 1000000 instructions"),
         ("for int i in [0:999999] { for int j in [0:999999] { } }", "the loops of the program take more than 1000000 turns"),
-        ("qubit[100000] q; " + "h q;" * 11, "the program unrolls into more than 1000000 instructions, which is the limit"),
     ],
 )
 def test_a_few_words_cannot_fill_the_memory(text: str, said: str) -> None:
     with pytest.raises(InvalidCircuit) as caught:
         from_openqasm(text)
     assert said in str(caught.value)
+
+
+WIDE = "qubit[100] q; bit c; "
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        WIDE + "h q;" * 11,
+        WIDE + "if (c) { h q; }" * 11,
+        WIDE + "if (c) h q;" * 11,
+        WIDE + "if (c) {" + "h q;" * 6 + "} else {" + "h q;" * 6 + "}",
+        WIDE + "if (c) { if (c) {" + "h q;" * 11 + "} }",
+        WIDE + "\n#pragma braket verbatim\nbox { h q; }" * 11,
+    ],
+)
+def test_instructions_count_wherever_they_stand(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_subset(text) == read_reference(text)
+    for reader in (qasm_fast, qasm_reference):
+        monkeypatch.setattr(reader, "MAX_INSTRUCTIONS", 1000)
+    with pytest.raises(NotInSubset, match="more than 1000 instructions"):
+        read_subset(text)
+    with pytest.raises(InvalidCircuit, match="the program unrolls into more than 1000 instructions, which is the limit"):
+        read_reference(text)
 
 
 def test_nothing_is_left_half_read() -> None:

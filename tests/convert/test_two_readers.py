@@ -17,7 +17,7 @@ from tests.circuits.strategies import circuits
 
 CORPUS = Path(__file__).parent / "corpus"
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "circuits"
-PLAIN = sorted((CORPUS / "plain").glob("*.qasm"))
+PLAIN = sorted([*(CORPUS / "plain").glob("*.qasm"), *(CORPUS / "conditional").glob("*.qasm")])
 UNROLLED = sorted(path for path in (CORPUS / "unrolled").glob("*.qasm") if not path.name.endswith(".plain.qasm"))
 OTHERS = sorted(SHARED.glob("*.qasm"))
 
@@ -40,6 +40,12 @@ STRAY = (
         "*/",
         "let",
         "if",
+        "if (c[0]) ",
+        "if (c == 1) {",
+        "else",
+        "!",
+        "&&",
+        "==",
         "1_0",
         "0x1",
         "$0",
@@ -161,6 +167,28 @@ def test_damaged_text_is_never_read_otherwise_than_the_reference_reads_it(data: 
         "OPENQASM 3.0; qubit[2] q; y) q[0];",
         "OPENQASM 3.0; qubit[2] q; ctrl @ x q[0], q[1];",
         "OPENQASM 3.0; qubit[2] q; if (true) x q[0];",
+        "OPENQASM 3.0; qubit q; bit[2] c; if (c) x q;",
+        "OPENQASM 3.0; qubit q; bit[2] c; if (c == 4) x q;",
+        "OPENQASM 3.0; qubit q; bit[2] c; if (c[2]) x q;",
+        "OPENQASM 3.0; qubit q; bit[2] c; if (c[0] || c[1]) x q;",
+        "OPENQASM 3.0; qubit q; bit[2] c; if (!c[0] == 1) x q;",
+        "OPENQASM 3.0; qubit q; bit[2] c; if (c != 1 && c[0]) x q;",
+        "OPENQASM 3.0; qubit q; bit[2] c; if (c[0] && !c[0]) x q;",
+        "OPENQASM 3.0; qubit q; bit[2] c; if (q == 1) x q;",
+        "OPENQASM 3.0; qubit q; bit c; if (c) x q; else y q;",
+        "OPENQASM 3.0; qubit q; bit c; if (c) { x q; } else y q;",
+        "OPENQASM 3.0; qubit q; bit c; if (c) { x q; }}",
+        "OPENQASM 3.0; qubit q; bit c; if (c) { if (c) { x q; }",
+        "OPENQASM 3.0; qubit q; bit c; if (c) { bit d; }",
+        "OPENQASM 3.0; qubit q; bit c; if (c) input float a;",
+        "OPENQASM 3.0; qubit q; bit c; if (c) { gate g a { x a; } }",
+        "OPENQASM 3.0; qubit q; bit c; if (c) {\n#pragma braket noise bit_flip(0.1) q }\n",
+        "OPENQASM 3.0; qubit q; bit c;\n#pragma braket verbatim\nbox { if (c) x q; }",
+        "OPENQASM 3.0; qubit q; bit c; " + "if (c) " * 40 + "x q;",
+        "OPENQASM 2.0; qreg q[1]; creg c[1]; if (c[0] == true) x q[0];",
+        "OPENQASM 2.0; qreg q[1]; opaque g a; g q[0];",
+        "OPENQASM 2.0; qreg q[1]; opaque g; x q[0];",
+        "OPENQASM 3.0; qubit q; opaque g a;",
         "OPENQASM 3.0; qubit[2] q; bit[3] c; c = measure q;",
         "OPENQASM 3.0; qubit[2] q; measure q[0];",
         "OPENQASM 3.0; qubit[2] q; barrier q, q[1];",

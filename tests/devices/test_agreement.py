@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from qloom.circuits import Circuit, Observable, Parameter
 from qloom.devices.engines import EngineCircuit
-from qloom.devices.sim import library
+from qloom.devices.choosing import library
 from qloom.testing.device_contract import values_of
 from tests.devices.helpers import ENGINES, circuits, expected_probabilities, probabilities
 

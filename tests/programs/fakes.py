@@ -32,7 +32,7 @@ class TossDevice:
         return "toss"
 
     def spec(self) -> DeviceSpec:
-        return DeviceSpec(name="toss", num_qubits=4, gates=frozenset({"h", "rx"}), bills=self._bills)
+        return DeviceSpec(name="toss", num_qubits=4, gates=frozenset({"h", "rx"}), bills=self._bills, gradients=True)
 
     def check(self, circuits: Any, shots: int | None = None) -> list[str]:
         return [] if circuits.num_qubits <= 4 else ["too many qubits"]

@@ -143,6 +143,15 @@ def test_observables_may_be_dicts_and_lists(device: QuantumDevice) -> None:
     assert len(digests) == 1
 
 
+def test_a_gradient_from_shots_is_one_question_for_each_set(device: QuantumDevice, lane: AskedLane) -> None:
+    task = device.prepare(ANSATZ, Observable({"ZZ": 1.0}))
+    task.gradient([[0, 0], [1, 1]], shots=7, seed=3)
+    assert [(item.kind, item.shots, item.seed, item.sets) for item in lane.asked] == [
+        ("estimate", 7, 3, 5),
+        ("estimate", 7, 4, 5),
+    ]
+
+
 @pytest.mark.parametrize(("asked", "said"), [("ZZ", "'ZZ' is no observable"), ([], "is empty"), ([3], "3 is no observable")])
 def test_what_is_no_observable_is_refused(device: QuantumDevice, asked: Any, said: str) -> None:
     with pytest.raises(InvalidObservable, match=said):

@@ -51,7 +51,7 @@ def inverse(step: Instruction) -> Instruction:
     """Return the instruction that undoes this one; barriers and delays stay as they are.
 
     Raises:
-        InvalidCircuit: a measurement, reset or channel, which nothing undoes.
+        InvalidCircuit: a measurement, reset or channel, which nothing undoes; an `if`, whose bits may have changed since.
 
     >>> inverse(Instruction("u", (0,), (0.1, 0.2, 0.3))).parameters, inverse(Instruction("s", (0,))).name
     ((-0.1, -0.3, -0.2), 'sdg')
@@ -60,6 +60,12 @@ def inverse(step: Instruction) -> Instruction:
         return step
     if step.name == "verbatim":
         return step._replace(body=inverse_sequence(step.body))
+    if step.name == "if":
+        bits = ", ".join(map(str, step.clbits))
+        raise InvalidCircuit(
+            f"an if on the classical bits {bits} has no inverse: what they held is not known backwards; invert what lies"
+            " before and behind it"
+        )
     if step.name not in GATES:
         raise InvalidCircuit(f"{step.name} has no inverse; only gates have one")
     return step._replace(name=GATES[step.name].inverse, parameters=_inverse_angles(step.name, step.parameters))
@@ -91,7 +97,8 @@ def controlled(step: Instruction, controls: Sequence[int]) -> Instruction:
     if step.name == "barrier":
         return step
     if step.name not in GATES:
-        raise InvalidCircuit(f"{step.name} cannot be controlled; only gates can")
+        article = "an " if step.name == "if" else ""
+        raise InvalidCircuit(f"{article}{step.name} cannot be controlled; only gates can")
     name, extra = standard_controls(step.name, step.controls + len(controls))
     return step._replace(name=name, qubits=(*controls, *step.qubits), controls=extra)
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from qloom.circuits.expressions import Angle, Expression, Parameter, number
-from qloom.circuits.gates import ALIASES, CHANNELS, GATES, standard_controls
+from qloom.circuits.gates import ALIASES, CHANNELS, GATES, KRAUS_TOLERANCE, kraus_operators, kraus_parameters, standard_controls
 from qloom.errors import InvalidCircuit, UnknownName
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 DELAY_UNITS = ("s", "ms", "us", "ns", "dt")
 BLOCKS = ("verbatim", "if")
 """Instructions that hold others."""
+MAX_NESTING = 32
+"""How deep instructions may hold others: some readers, writers and engines go down by recursion."""
+_SPELLED_BITS = 64
 FORM_VERSION = 1
 """Goes into both digests; raised whenever the canonical text of a circuit changes."""
 
@@ -252,6 +255,15 @@ class Circuit:
         """Add a noise channel, by Braket's name for it (`CHANNELS`)."""
         return self.append(Instruction(name, tuple(qubits), tuple(number(value) for value in probabilities)))
 
+    def kraus(self, operators: Sequence[object], *qubits: int) -> Circuit:
+        """Add a noise channel on one or two qubits by its Kraus operators, first qubit most significant.
+
+        >>> reset = Circuit(1).kraus([[[1, 0], [0, 0]], [[0, 1], [0, 0]]], 0)
+        >>> reset.instructions[0].name, len(reset.instructions[0].parameters)
+        ('kraus', 16)
+        """
+        return self.append(Instruction("kraus", tuple(qubits), kraus_parameters(operators)))
+
     def measure(self, qubits: int | Sequence[int], clbits: int | Sequence[int] | None = None) -> Circuit:
         """Measure qubits into classical bits; into the bits of the same numbers when none are named.
 
@@ -269,8 +281,7 @@ class Circuit:
     def verbatim(self, body: Circuit | Iterable[Instruction]) -> Circuit:
         """Add a block that no compiler may change."""
         steps = body.instructions if isinstance(body, Circuit) else tuple(body)
-        qubits = tuple(sorted({qubit for step in steps for qubit in step.qubits}))
-        return self.append(Instruction("verbatim", qubits, body=steps))
+        return self.append(Instruction("verbatim", _qubits_of(steps), body=steps))
 
     def if_test(
         self,
@@ -284,7 +295,10 @@ class Circuit:
         Args:
             clbits: the bits, the least significant first; or one bit.
             value: what they are to be, read as one number.
-            body, orelse: instructions, or a circuit on as many qubits.
+            body, orelse: instructions, or a circuit on as many qubits; one of the two may be empty.
+
+        Raises:
+            InvalidCircuit: no bit or one named twice, a value that these bits cannot have, nothing to run, too deep a nesting.
 
         >>> teleported = Circuit(3).h(1).cx(1, 2).cx(0, 1).h(0).measure([0, 1])
         >>> teleported.if_test(1, 1, Circuit(3).x(2)).if_test(0, 1, Circuit(3).z(2)).instructions[-1].clbits
@@ -292,8 +306,7 @@ class Circuit:
         """
         bits = (clbits,) if isinstance(clbits, int) else tuple(clbits)
         then, other = (part.instructions if isinstance(part, Circuit) else tuple(part) for part in (body, orelse))
-        qubits = tuple(sorted({qubit for step in (*then, *other) for qubit in step.qubits}))
-        return self.append(Instruction("if", qubits, clbits=bits, body=then, value=value, orelse=other))
+        return self.append(conditional(bits, value, then, other))
 
     # ---- asking --------------------------------------------------------------------------------------------------
 
@@ -379,6 +392,34 @@ class Circuit:
         return f"<Circuit{label}: {sizes}>"
 
 
+def conditional(
+    clbits: tuple[int, ...], value: int, body: tuple[Instruction, ...], orelse: tuple[Instruction, ...] = ()
+) -> Instruction:
+    """Return an `if` on these bits, the least significant first, not checked; its qubits are those of its instructions.
+
+    >>> conditional((0, 1), 3, (Instruction("x", (2,)), Instruction("cx", (2, 0)))).qubits
+    (0, 2)
+    """
+    return Instruction("if", _qubits_of((*body, *orelse)), (), clbits, body=body, value=value, orelse=orelse)
+
+
+def out_of_range(num_bits: int, value: int) -> str:
+    """Say that so many bits cannot hold a value.
+
+    >>> out_of_range(3, 9), out_of_range(100, -1)
+    ('3 bits hold 0 to 7, never 9', '100 bits hold 0 to 2**100 - 1, never -1')
+    """
+    bits = "1 bit holds" if num_bits == 1 else f"{num_bits} bits hold"
+    most = str((1 << num_bits) - 1) if num_bits <= _SPELLED_BITS else f"2**{num_bits} - 1"
+    # Python refuses to spell numbers of thousands of digits.
+    shown = str(value) if value.bit_length() <= _SPELLED_BITS else f"a number of {value.bit_length()} binary digits"
+    return f"{bits} 0 to {most}, never {shown}"
+
+
+def _qubits_of(steps: Iterable[Instruction]) -> tuple[int, ...]:
+    return tuple(sorted({qubit for step in steps for qubit in step.qubits}))
+
+
 def _every(steps: Iterable[Instruction]) -> Iterator[Instruction]:
     for step in steps:
         if step.name in BLOCKS:
@@ -388,10 +429,12 @@ def _every(steps: Iterable[Instruction]) -> Iterator[Instruction]:
             yield step
 
 
-def _all_clbits(step: Instruction) -> Iterator[int]:
+def _all_clbits(step: Instruction, depth: int = 0) -> Iterator[int]:
+    if depth > MAX_NESTING:
+        raise InvalidCircuit(f"instructions that hold others are nested more than {MAX_NESTING} deep, which is the limit")
     yield from step.clbits
     for inner in (*step.body, *step.orelse):
-        yield from _all_clbits(inner)
+        yield from _all_clbits(inner, depth + 1)
 
 
 def _used_parameters(steps: Iterable[Instruction]) -> Iterator[str]:
@@ -442,7 +485,7 @@ def _line(step: Instruction, angle_text: object) -> str:
     inner = ";".join(_line(child, text) for child in step.body)
     if step.name == "if":
         other = ";".join(_line(child, text) for child in step.orelse)
-        return "|".join([*parts, str(step.value)]) + f"{{{inner}}}{{{other}}}"
+        return "|".join([*parts, f"{int(step.value):x}"]) + f"{{{inner}}}{{{other}}}"
     return "|".join(parts) + (f"{{{inner}}}" if inner else "")
 
 
@@ -458,6 +501,7 @@ def _check(step: Instruction, num_qubits: int, num_clbits: int) -> None:
     if len(set(step.qubits)) != len(step.qubits):
         raise InvalidCircuit(f"{step.name} names a qubit twice: {list(step.qubits)}")
     _CHECKS.get(step.name, _check_operation)(step)
+    _check_fields(step)
     if step.controls and step.name not in GATES:
         raise InvalidCircuit(f"{step.name} is no gate and cannot have controls, got {step.controls}")
     for bit in step.clbits:
@@ -466,6 +510,13 @@ def _check(step: Instruction, num_qubits: int, num_clbits: int) -> None:
             raise InvalidCircuit(f"{step.name} {does} classical bit {bit}, but the circuit has {num_clbits}")
     for inner in (*step.body, *step.orelse):
         _check(inner, num_qubits, num_clbits)
+
+
+def _check_fields(step: Instruction) -> None:
+    if (step.value or step.orelse) and step.name != "if":
+        raise InvalidCircuit(f"{step.name} looks at no classical bits; `value` and `orelse` are those of an if")
+    if step.body and step.name not in BLOCKS:
+        raise InvalidCircuit(f"{step.name} holds no other instructions; {' and '.join(BLOCKS)} do")
 
 
 def _check_operation(step: Instruction) -> None:
@@ -488,6 +539,24 @@ def _check_probabilities(step: Instruction) -> None:
     values = [value for value in step.parameters if not isinstance(value, Expression)]
     if any(not 0 <= value <= 1 for value in values) or (step.name == "pauli_channel" and sum(values) > 1 + 1e-12):
         raise InvalidCircuit(f"{step.name} takes probabilities from 0 to 1 (a Pauli channel's sum to at most 1), got {values}")
+
+
+def _check_kraus(step: Instruction) -> None:
+    size, count = 1 << len(step.qubits), len(step.parameters)
+    if len(step.qubits) not in (1, 2):
+        raise InvalidCircuit(f"a kraus channel acts on one or two qubits, got {list(step.qubits)}")
+    if any(isinstance(value, Expression) for value in step.parameters):
+        raise InvalidCircuit("a kraus channel takes numbers, not formulas of parameters")
+    if not count or count % (2 * size * size):
+        each = f"{2 * size * size} numbers for each operator on {len(step.qubits)} qubit{'s' * (size > 2)}"
+        raise InvalidCircuit(f"a kraus channel takes {each}, got {count}")
+    operators = kraus_operators([number(value) for value in step.parameters], len(step.qubits))
+    total = (operators.conj().swapaxes(1, 2) @ operators).sum(axis=0)
+    off = max(abs(total[row, column] - (row == column)) for row in range(size) for column in range(size))
+    if off > KRAUS_TOLERANCE:
+        raise InvalidCircuit(
+            f"the operators K of a kraus channel sum K'K to the identity, to {KRAUS_TOLERANCE}; these are off by {off:.2g}"
+        )
 
 
 def _check_measure(step: Instruction) -> None:
@@ -539,14 +608,18 @@ def _check_if(step: Instruction) -> None:
     _check_plain(step)
     if not step.clbits or len(set(step.clbits)) != len(step.clbits):
         raise InvalidCircuit(f"an if looks at different classical bits, at least one, got {list(step.clbits)}")
+    if not isinstance(step.value, int):
+        raise InvalidCircuit(f"an if compares bits with a whole number, got {step.value!r}")
     if not 0 <= step.value < 1 << len(step.clbits):
-        most = (1 << len(step.clbits)) - 1
-        raise InvalidCircuit(f"an if on {len(step.clbits)} bits compares them with 0 to {most}, got {step.value}")
+        raise InvalidCircuit(f"an if compares bits with what they can hold: {out_of_range(len(step.clbits), step.value)}")
     if not step.body and not step.orelse:
         raise InvalidCircuit("an if without any instruction has no meaning; leave it out")
+    if set(step.qubits) != set(inner := _qubits_of((*step.body, *step.orelse))):
+        raise InvalidCircuit(f"an if acts on the qubits of its instructions, {list(inner)}, but names {list(step.qubits)}")
 
 
 _CHECKS = {
+    "kraus": _check_kraus,
     "measure": _check_measure,
     "delay": _check_delay,
     "barrier": _check_barrier,

@@ -253,6 +253,46 @@ CHANNELS: dict[str, tuple[int, int]] = {
     "pauli_channel": (1, 3),
     "two_qubit_depolarizing": (2, 1),
     "two_qubit_dephasing": (2, 1),
+    "kraus": (0, 0),
 }
 """Noise channels: name -> (qubits, probabilities). Names and meanings are Amazon Braket's `#pragma braket noise`
-(https://docs.aws.amazon.com/braket/latest/developerguide/braket-openqasm-noise-simulation.html)."""
+(https://docs.aws.amazon.com/braket/latest/developerguide/braket-openqasm-noise-simulation.html). A `kraus` channel acts on one or
+two qubits, and takes instead of probabilities the entries of its operators; see `kraus_operators`."""
+
+KRAUS_TOLERANCE = 1e-8
+"""How far the sum of K'K over a channel's Kraus operators may be from the identity, in any entry."""
+
+
+def kraus_operators(parameters: Sequence[float], num_qubits: int) -> ComplexArray:
+    """Return the operators of a `kraus` channel from its parameters.
+
+    Args:
+        parameters: operator by operator, row by row, the real part of each entry and then its imaginary part.
+        num_qubits: how many qubits the channel acts on, k.
+
+    Returns:
+        Complex array of shape (operators, 2**k, 2**k), first qubit most significant.
+
+    Raises:
+        ValueError: the parameters do not make up whole operators.
+
+    >>> kraus_operators([1, 0, 0, 0, 0, 0, 0, -1], 1).tolist()
+    [[[(1+0j), 0j], [0j, -1j]]]
+    """
+    import numpy as np
+
+    size = 1 << num_qubits
+    parts = np.asarray(parameters, dtype=np.float64).reshape(-1, size, size, 2)
+    operators: ComplexArray = np.ascontiguousarray(parts).view(np.complex128)[..., 0]
+    return operators
+
+
+def kraus_parameters(operators: Sequence[Any] | ComplexArray) -> tuple[float, ...]:
+    """Return operators as the parameters of a `kraus` channel.
+
+    >>> kraus_parameters([[[1, 0], [0, -1j]]])
+    (1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0)
+    """
+    import numpy as np
+
+    return tuple((np.ascontiguousarray(operators, dtype=np.complex128).view(np.float64).ravel() + 0.0).tolist())

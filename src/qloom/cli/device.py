@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from qloom.api import devices
 from qloom.cli.output import Json, emit, people, table
 from qloom.convert import read_circuit
-from qloom.errors import InvalidTask, Unsupported
+from qloom.errors import InvalidSetting, InvalidTask, UnknownName, Unsupported
+from qloom.specs import Fit, Requirements, fit
+from qloom.tasks import read_shots
+
+if TYPE_CHECKING:
+    from qloom.catalogue import Part
+    from qloom.circuits import Circuit
+    from qloom.programs.quantum import QuantumDevice
 
 app = typer.Typer(
     help="Devices: what is installed, what they can do, and a circuit run on one.", no_args_is_help=True, rich_markup_mode=None
@@ -18,6 +26,8 @@ app = typer.Typer(
 
 BAR_WIDTH = 40
 SHOWN_KEYS = 32
+UNSTATED: tuple[object, ...] = (None, "", [], {})
+"""Values of a spec's fields that say nothing."""
 
 Name = Annotated[str, typer.Argument(help="Device name, such as sim or sim:engine=qulacs.")]
 File = Annotated[Path, typer.Argument(help="An OpenQASM 2 or 3 file.", exists=True, dir_okay=False)]
@@ -25,22 +35,29 @@ File = Annotated[Path, typer.Argument(help="An OpenQASM 2 or 3 file.", exists=Tr
 
 @app.command("list")
 def list_devices(as_json: Json = False) -> None:
-    """List the installed devices, broken ones with their error."""
-    parts = devices.plugins("device")
+    """List the installed devices with their kind, qubits and engines, broken ones with their error."""
+    rows = [_listed(part) for part in devices.plugins("device")]
     if as_json:
-        emit([{"name": part.name, "version": part.version, "doc": part.doc, "error": part.error or None} for part in parts])
+        emit(rows)
         return
-    table("Devices", ["name", "version", "what it is"], [(part.name, part.version, part.error or part.doc) for part in parts])
+    table("Devices", ["name", "kind", "qubits", "engines", "what it is"], [_row(row) for row in rows])
 
 
 @app.command()
 def show(name: Name, as_json: Json = False) -> None:
-    """Show what a device can do."""
+    """Show what a device can do, how good it is and what it costs."""
     spec = devices.device(name).spec()
+    document = spec.to_json()
     if as_json:
-        emit(spec.to_json())
+        emit(document)
         return
-    table(name, ["what", "value"], [(key, _short(value)) for key, value in spec.to_json().items()])
+    in_words: dict[str, Any] = {
+        "connectivity": str(spec.connectivity),
+        "engines": [f"{engine.name} {engine.version}" for engine in spec.engines],
+        "noise": "none" if spec.noise == {} else spec.noise,
+    }
+    stated = [(field, _readable(value)) for field, value in (document | in_words).items() if value not in UNSTATED]
+    table(name, ["what", "value"], stated)
 
 
 @app.command()
@@ -48,17 +65,21 @@ def check(
     name: Name,
     file: File,
     shots: Annotated[int | None, typer.Option(help="Shots it would be run with.")] = None,
+    requirements: Annotated[
+        Path | None, typer.Option(help="A file of what is asked for besides: JSON, or one line of `field: value; ...`.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Say every reason why a device cannot run a circuit; exit 1 where it cannot."""
-    reasons = devices.device(name).check(read_circuit(file), shots)
+    wanted = _requirements(requirements)
+    said = _fit(devices.device(name), read_circuit(file), wanted if shots is None else replace(wanted, shots=read_shots(shots)))
     if as_json:
-        emit({"device": name, "file": str(file), "fits": not reasons, "reasons": reasons})
-    elif reasons:
-        people().print(f"{file} cannot run on {name}:\n" + "\n".join(f"  - {reason}" for reason in reasons), markup=False)
+        emit({"device": name, "file": str(file), "fits": said.fits, "reasons": said.reasons, "notes": said.notes})
     else:
-        people().print(f"{file} fits {name}", markup=False)
-    if reasons:
+        verdict = f"{file} fits {name}" if said.fits else f"{file} cannot run on {name}:"
+        lines = [verdict, *(f"  - {reason}" for reason in said.reasons), *(f"  note: {note}" for note in said.notes)]
+        people().print("\n".join(lines), markup=False)
+    if not said.fits:
         raise typer.Exit(1)
 
 
@@ -107,5 +128,58 @@ def _values(texts: list[str]) -> dict[str, float]:
     return values
 
 
-def _short(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+def _listed(part: Part) -> dict[str, Any]:
+    """Return what is told of a device in a list; without a spec where it is broken, or needs more than its name."""
+    row: dict[str, Any] = {
+        "name": part.name,
+        "kind": None,
+        "qubits": None,
+        "engines": [],
+        "version": part.version,
+        "doc": part.doc,
+    }
+    if part.error:
+        return row | {"error": part.error}
+    try:
+        spec = devices.device(part.name).spec()
+    except InvalidSetting:  # it takes something after the colon, which its documentation shows
+        return row | {"error": None}
+    except Exception as error:  # noqa: BLE001  a device is others' code: whatever it raises is told, and the rest is listed
+        return row | {"error": f"{type(error).__name__}: {error}"}
+    engines = [f"{engine.name} {engine.version}" for engine in spec.engines]
+    return row | {"kind": spec.kind, "qubits": spec.num_qubits, "engines": engines, "error": None}
+
+
+def _row(row: dict[str, Any]) -> tuple[object, ...]:
+    told = [row["kind"] or "-", "-" if row["qubits"] is None else row["qubits"], ", ".join(row["engines"]) or "-"]
+    return row["name"], *told, f"broken: {row['error']}" if row["error"] else row["doc"]
+
+
+def _requirements(file: Path | None) -> Requirements:
+    if file is None:
+        return Requirements()
+    try:
+        return Requirements.read(file.read_text(encoding="utf-8").strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSetting(f"requirements cannot be read from {file}: {error}") from error
+    except (InvalidSetting, UnknownName) as error:
+        raise type(error)(f"{file}: {error}") from error
+
+
+def _fit(device: QuantumDevice, circuit: Circuit, wanted: Requirements) -> Fit:
+    """Return what the device itself says of the circuit, and what its spec says of it and of the requirements."""
+    spec = device.spec()
+    ours, asked = fit(spec, circuit, wanted.shots, transpile=wanted.transpile), fit(spec, wanted)
+    # The device knows more than its spec; only where the file decides about transpiling does the spec say what it cannot.
+    own = ours.reasons if wanted.transpile is not None else ()
+    reasons = dict.fromkeys([*device.check(circuit, wanted.shots), *own, *asked.reasons])
+    notes = dict.fromkeys([*ours.notes, *asked.notes])
+    return Fit(tuple(reasons), tuple(note for note in notes if note not in reasons))
+
+
+def _readable(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_readable, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_readable(item)}" for name, item in value.items() if item not in UNSTATED)
+    return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)

@@ -1,6 +1,6 @@
 """What the parts promise each other: Protocols whose docstrings state the guarantees."""
 
-from qloom.contracts.device import Device, Prepared, TaskHandle
+from qloom.contracts.device import Device, FromCompiler, Prepared, TaskHandle
 from qloom.contracts.executor import Executor, ExecutorHandle, SandboxingExecutor, WarmingExecutor
 from qloom.contracts.recorder import Lane, Recorder
 from qloom.contracts.stage import Estimate, Expansion, More, Stage, StageContext
@@ -12,6 +12,7 @@ __all__ = [
     "Executor",
     "ExecutorHandle",
     "Expansion",
+    "FromCompiler",
     "Lane",
     "More",
     "Prepared",

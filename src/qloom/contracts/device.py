@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from qloom.circuits import Circuit, Observable
     from qloom.results import Engine, Result
     from qloom.specs import DeviceSpec
-    from qloom.tasks import ParameterValues, TaskState
+    from qloom.tasks import Compiled, ParameterValues, TaskState
 
 
 @runtime_checkable
@@ -123,6 +123,20 @@ class Prepared(Protocol):
         After return the task exists and `handle.id` finds it. After `Rejected` nothing was submitted. After `Unavailable`
         nobody knows: `Device.find(token)` answers, and submitting again with the same token is safe.
         """
+        ...
+
+
+@runtime_checkable
+class FromCompiler(Protocol):
+    """What `Prepared` has besides where a compiler stands between the circuits and the device.
+
+    Its `digest` depends on what the compiler made, so a replay never mixes answers of different circuits unseen; this says
+    why the digest is another one.
+    """
+
+    @property
+    def compiled(self) -> Compiled | None:
+        """What the compiler made; None where it had nothing to do."""
         ...
 
 

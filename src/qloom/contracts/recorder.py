@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from qloom.contracts.device import Device, Prepared
     from qloom.results import Engine, Result
-    from qloom.tasks import Question
+    from qloom.tasks import Compiled, Question
 
 
 @runtime_checkable
@@ -82,6 +82,15 @@ class Recorder(Protocol):
 
     def engine_used(self, prepared: str, engine: Engine) -> Engine | None:
         """Record the engine that a prepared structure got; return the recorded one where it differs, else None."""
+        ...
+
+    def compiled_as(self, prepared: str, compiled: Compiled) -> Compiled | None:
+        """Record what a compiler made of circuits; return what is recorded of the same circuits where that differs, else None.
+
+        Args:
+            prepared: digest of the prepared structure.
+            compiled: what the compiler made.
+        """
         ...
 
     def close(self) -> None:

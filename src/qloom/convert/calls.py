@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from operator import length_hint
 from typing import TYPE_CHECKING
 
 import qloom.convert.formulas as formulas
 from qloom.circuits import Expression, Instruction
-from qloom.convert.limits import MAX_DEFINITION, MAX_INSTRUCTIONS
+from qloom.convert.limits import MAX_DEFINITION
+from qloom.errors import InvalidCircuit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from qloom.circuits import Angle
 
@@ -29,7 +31,15 @@ _NAME = re.compile(formulas.NAME)
 
 
 class NotInSubset(ValueError):
-    """A statement that the fast reader does not take; whether it means something is for the reference parser to say."""
+    """A statement that the fast reader does not take; whether it means something is for the reference parser to say.
+
+    Attributes:
+        statement: the statement, where it is known.
+    """
+
+    def __init__(self, reason: str, statement: str = "") -> None:
+        self.statement = statement
+        super().__init__(reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +99,17 @@ class Scope:
 class Calls:
     """Reads gate calls within a scope; remembers operands and angles it has seen, since circuits repeat them.
 
+    `held` is the number of instructions that count against the limit beside those in `steps`.
+
     Args:
         scope: the names; it may gain names while reading, never lose or change one.
         other: what to do with a statement that calls no known gate.
         limit: how many instructions the calls may unroll to.
     """
 
-    def __init__(self, scope: Scope, other: Callable[[str], None], limit: int = MAX_INSTRUCTIONS) -> None:
+    def __init__(self, scope: Scope, other: Callable[[str], None], limit: int) -> None:
         self._limit = limit
+        self.held = 0
         self.scope = scope
         self.other = other
         self.steps: list[Instruction] = []
@@ -108,11 +121,19 @@ class Calls:
         """Read statements, each with its semicolon, and add what they call to `steps`.
 
         Raises:
-            NotInSubset, NotAFormula, InvalidCircuit: for the reference parser to say what is wrong, if anything is.
+            NotInSubset: for the reference parser to say what is wrong, if anything is.
         """
         pieces = text.split(";")
         if rest := pieces.pop().strip():
             raise NotInSubset(rest)
+        waiting = iter(pieces)
+        try:
+            self._each(waiting)
+        except (InvalidCircuit, ValueError) as error:  # ValueError: no formula, or a number of too many digits
+            inner = error.statement if isinstance(error, NotInSubset) else ""
+            raise NotInSubset(str(error), inner or pieces[-1 - length_hint(waiting)].strip()) from error
+
+    def _each(self, pieces: Iterator[str]) -> None:
         gates, seen_operands, seen_angles = self.scope.gates, self._seen_operands, self._seen_angles
         append, new = self.steps.append, tuple.__new__
         for piece in pieces:
@@ -143,7 +164,7 @@ class Calls:
     def _extend(self, meaning: Meaning, angles: tuple[Angle, ...], groups: tuple[tuple[int, ...], ...]) -> None:
         for qubits in groups:
             self.steps.extend(meaning.apply(angles, qubits))
-        if len(self.steps) > self._limit:
+        if len(self.steps) + self.held > self._limit:
             raise NotInSubset(f"more than {self._limit} instructions")
 
     def resolve(self, operand: str) -> int | tuple[int, ...]:

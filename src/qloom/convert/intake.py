@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qloom.circuits import Circuit
+from qloom.convert.limits import MAX_BYTES, MAX_PARSED
 from qloom.errors import InvalidCircuit, MissingExtra
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-MAX_BYTES = 64 * 1024 * 1024
-"""The largest file that is read; a million gates take about half of it."""
 
 
 def read_circuit(source: object) -> Circuit:
@@ -56,9 +54,12 @@ def from_openqasm(text: str) -> Circuit:
 
     Gate definitions, `ctrl`/`negctrl`/`inv`/`pow` modifiers, constant loops, aliases and broadcast are unrolled. Classical
     bit i is the i-th bit declared. A definition of a standard gate that has that gate's matrix is read as the gate itself.
+    An `if` may ask whether a bit, or a register read as a number with its bit 0 least significant, has a value
+    (`c[0]`, `!c[0]`, `c[0] == 1`, `c == 3`, `c != 3`), and join equalities by `&&`.
 
     Raises:
-        InvalidCircuit: wrong text, or what the circuit form cannot hold, with line and column.
+        InvalidCircuit: wrong text, or what the circuit form cannot hold, with line and column; text of more than
+            `limits.MAX_BYTES` characters, or of more than `limits.MAX_PARSED` that the fast reader does not take.
         MissingExtra: text beyond the fast reader's subset, and `openqasm3` is not installed.
 
     >>> circuit = from_openqasm('OPENQASM 3.0; input float[64] theta; qubit[2] q; h q; ry(2*theta + 0.3) q[1];')
@@ -67,6 +68,8 @@ def from_openqasm(text: str) -> Circuit:
     """
     if not isinstance(text, str):
         raise InvalidCircuit(f"OpenQASM is text, got {type(text).__name__}")
+    if len(text) > MAX_BYTES:
+        raise InvalidCircuit(f"the text has {len(text)} characters; the limit for a circuit is {MAX_BYTES}")
     if not text.strip():
         raise InvalidCircuit("the text is empty; OpenQASM starts with a line such as `OPENQASM 3.0;`")
     from qloom.convert.calls import NotInSubset
@@ -75,7 +78,9 @@ def from_openqasm(text: str) -> Circuit:
     try:
         return read_subset(text)
     except NotInSubset as reason:
-        stopped_at = str(reason)
+        stopped_at = reason.statement or str(reason)
+    if len(text) > MAX_PARSED:
+        raise InvalidCircuit(_too_long(text, stopped_at))
     return _reference_reader(text, stopped_at)(text)
 
 
@@ -84,6 +89,7 @@ def from_qiskit(circuit: object) -> Circuit:
 
     Qubit i is `circuit.qubits[i]`, classical bit i is `circuit.clbits[i]`, and parameters stand in the order of
     `circuit.parameters`. Gates that the circuit form lacks are opened by their definitions; a global phase becomes a `gphase`.
+    An `if_test` on a bit or a register stays an `if`; a `for_loop` over known numbers is unrolled.
 
     Raises:
         InvalidCircuit: not a Qiskit circuit, or an instruction, an angle or a name that the circuit form cannot hold.
@@ -144,12 +150,23 @@ def _reference_reader(text: str, stopped_at: str) -> Callable[[str], Circuit]:
     return read_reference
 
 
-def _without_parser(text: str, stopped_at: str) -> str:
+def _too_long(text: str, stopped_at: str) -> str:
+    return (
+        f"{_place(text, stopped_at)}: this is outside the plain subset of OpenQASM (or wrong), and the text has {len(text)}"
+        f" characters; the full parser takes {MAX_PARSED} at most. Write out loops, modifiers and constants, or split the circuit"
+    )
+
+
+def _place(text: str, stopped_at: str) -> str:
     quoted = " ".join(stopped_at.split())[:60]
     position = text.find(stopped_at.strip()) if stopped_at.strip() else -1
     where = f"line {1 + text.count(chr(10), 0, position)}, " if position >= 0 else ""
+    return f"{where}at {quoted!r}"
+
+
+def _without_parser(text: str, stopped_at: str) -> str:
     return (
-        f"{where}at {quoted!r}: this is outside the plain subset of OpenQASM that qloom reads by itself (or wrong);"
+        f"{_place(text, stopped_at)}: this is outside the plain subset of OpenQASM that qloom reads by itself (or wrong);"
         " the full parser reads it, or says what is wrong: pip install 'qloom[qasm]'"
     )
 

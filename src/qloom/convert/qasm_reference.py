@@ -1,6 +1,7 @@
 """The reference reader: any OpenQASM 2 or 3 that the circuit form can hold, by a walk of the tree that `openqasm3` parses.
 
-Gate definitions, modifiers, constant loops, aliases and broadcast are unrolled; `input` parameters stay symbolic. What the
+Gate definitions, modifiers, constant loops, aliases and broadcast are unrolled; `input` parameters stay symbolic; an `if` on
+classical bits stays one. What the
 form cannot hold is refused by name, with line and column. Loaded only for text that the fast reader does not take: it is
 some fifty times slower.
 """
@@ -16,25 +17,28 @@ from openqasm3 import ast
 import qloom.convert.formulas as formulas
 from qloom.circuits import Circuit, Expression, Instruction
 from qloom.circuits.algebra import controlled, inverse_sequence, power
+from qloom.circuits.circuit import MAX_NESTING
 from qloom.circuits.gates import CHANNELS
 from qloom.convert.calls import Meaning
+from qloom.convert.conditions import instructions
 from qloom.convert.dialects import INCLUDES, NOISE, NOISE_NAME, VERBATIM, meanings, why_not_a_name
+from qloom.convert.kraus import read_kraus
 from qloom.convert.limits import MAX_DEFINITION, MAX_INSTRUCTIONS, MAX_QUBITS
 from qloom.convert.matching import standard
 from qloom.convert.names import spoken
+from qloom.convert.qasm_conditions import read_condition
 from qloom.convert.qasm_constants import Duration, Entry, Register, Values, words, wrong
-from qloom.convert.qasm_syntax import parse
+from qloom.convert.qasm_syntax import Parsed, parse
 from qloom.errors import InvalidCircuit, UnknownName
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from qloom.circuits import Angle
 
 _LINE_COMMENT = re.compile(r"//.*")
 
 REFUSED: dict[type, str] = {
-    ast.BranchingStatement: "classical control flow ('if') is not held by the circuit form yet",
     ast.WhileLoop: "classical control flow ('while') is not held by the circuit form yet",
     ast.SwitchStatement: "classical control flow ('switch') is not held by the circuit form yet",
     ast.BreakStatement: "classical control flow ('break') is not held by the circuit form yet",
@@ -63,18 +67,18 @@ def read_reference(text: str) -> Circuit:
     >>> read_reference("qubit[3] q; ctrl(2) @ inv @ s q[0], q[1], q[2];").instructions[0][:2]
     ('sdg', (0, 1, 2))
     """
-    program, version, physical = parse(text)
-    return _Walk(text, version, physical).circuit(program)
+    parsed = parse(text)
+    return _Walk(text, parsed).circuit(parsed.program)
 
 
 class _Walk:
     """One program on its way to a circuit."""
 
-    def __init__(self, text: str, version: int, physical: Mapping[str, int]) -> None:
+    def __init__(self, text: str, parsed: Parsed) -> None:
         self.text = text
-        self.version = version
+        self.version, self.opaque, self.physical = parsed.version, parsed.opaque, parsed.physical
         self.spoken = spoken(text)
-        self.values = Values(version)
+        self.values = Values(self.version)
         self.gates: dict[str, Meaning] = {}
         self.later: dict[str, Any] = {}
         self.defining = ""
@@ -82,11 +86,12 @@ class _Walk:
         self.parameters: list[str] = []
         self.steps: list[Instruction] = []
         self.turns = 0
+        self.held = 0
+        self.ifs = 0
         self.num_bits = 0
-        self.num_qubits = 1 + max(physical.values(), default=-1)
+        self.num_qubits = 1 + max(self.physical.values(), default=-1)
         self.declared = ""
-        self.physical = physical
-        self.values.scopes[0].update({name: Register(True, (index,), single=True) for name, index in physical.items()})
+        self.values.scopes[0].update({name: Register(True, (index,), single=True) for name, index in self.physical.items()})
         self.in_box = False
         self.statements: dict[type, Callable[[Any], None]] = {
             ast.Include: self._include,
@@ -103,6 +108,7 @@ class _Walk:
             ast.QuantumReset: self._reset,
             ast.DelayInstruction: self._delay,
             ast.ForInLoop: self._loop,
+            ast.BranchingStatement: self._if,
             ast.CompoundStatement: self._scope,
             ast.Pragma: self._pragma,
             ast.Box: self._plain_box,
@@ -145,6 +151,27 @@ class _Walk:
         self._block(statement.statements)
         self.values.scopes.pop()
 
+    def _if(self, statement: Any) -> None:
+        if self.in_box:
+            wrong(statement, "an if inside a verbatim box cannot be run as it stands; put the box inside of the if")
+        self.ifs += 1
+        if self.ifs > MAX_NESTING:
+            wrong(statement, f"ifs are nested more than {MAX_NESTING} deep, which is the limit")
+        condition = read_condition(statement.condition, self.values)
+        body, orelse = self._branch(statement.if_block), self._branch(statement.else_block)
+        self.ifs -= 1
+        self._add(statement, instructions(condition, body, orelse))
+
+    def _branch(self, statements: Sequence[Any]) -> tuple[Instruction, ...]:
+        outer, self.steps = self.steps, []
+        self.held += len(outer)
+        self.values.scopes.append({})
+        self._block(statements)
+        self.values.scopes.pop()
+        branch, self.steps = tuple(self.steps), outer
+        self.held += len(branch) - len(outer)
+        return branch
+
     def _loop(self, statement: Any) -> None:
         kind, numbers = statement.type, statement.set_declaration
         if isinstance(numbers, ast.RangeDefinition):
@@ -174,14 +201,14 @@ class _Walk:
     def _add(self, node: Any, steps: Iterable[Instruction]) -> None:
         self.steps.extend(steps)
         limit = MAX_DEFINITION if self.defining else MAX_INSTRUCTIONS
-        if len(self.steps) > limit:
+        if len(self.steps) + (0 if self.defining else self.held) > limit:
             what = f"gate {self.defining!r}" if self.defining else "the program"
             wrong(node, f"{what} unrolls into more than {limit} instructions, which is the limit")
 
     # ---- declarations --------------------------------------------------------------------------------------------
 
     def _new_name(self, node: Any, name: str) -> None:
-        if name in self.values.scopes[-1] or name in self.gates:
+        if name in self.values.scopes[-1] or name in self.gates or name in self.opaque:
             wrong(node, f"{name!r} is declared already")
         if reason := why_not_a_name(name, self.version, self.included):
             wrong(node, reason)
@@ -267,7 +294,7 @@ class _Walk:
         name = statement.name.name
         parameters = [argument.name for argument in statement.arguments]
         qubits = [qubit.name for qubit in statement.qubits]
-        if name in self.gates or name in self.values.scopes[0]:
+        if name in self.gates or name in self.values.scopes[0] or name in self.opaque:
             wrong(statement, f"{name!r} is declared already")
         if reason := why_not_a_name(name, self.version, frozenset()):
             wrong(statement, reason)
@@ -291,13 +318,15 @@ class _Walk:
         name = node.name.name
         found = self.values.find(name)
         known = self.gates.get(name) or meanings().get(name)
-        if known is None or found is not None or name == self.defining:
+        if known is None or found is not None or name == self.defining or name in self.opaque:
             self._wrong_gate(node, self._why_no_gate(name, found))
         return known
 
     def _why_no_gate(self, name: str, found: object) -> str:
         if found is not None:
             return f"{name!r} is a {'register' if isinstance(found, Register) else 'number'} here, not a gate"
+        if name in self.opaque:
+            return f"gate {name!r} is opaque (declared in line {self.opaque[name]}): no definition says what a circuit is to hold"
         if name == self.defining:
             return f"gate {name!r} is defined through itself, so it cannot be unrolled"
         if name in self.later:
@@ -457,15 +486,18 @@ class _Walk:
     def _pragma(self, statement: Any) -> None:
         text = _pragma_text(statement)
         named = NOISE_NAME.match(text)
-        if len(self.values.scopes) > 1 or self.version == 2:
-            wrong(statement, "a pragma cannot stand inside a block, nor in OpenQASM 2")
+        if len(self.values.scopes) - self.ifs > 1 or self.version == 2:
+            wrong(statement, "a pragma cannot stand inside a block other than an if, nor in OpenQASM 2")
         if not named:
             shown = " ".join(text.split()[:2])
             wrong(statement, f"the pragma {shown!r} is not held by the circuit form; 'braket noise' and 'braket verbatim' are")
         if named[1] not in CHANNELS:
             wrong(statement, str(UnknownName.among("noise channel", named[1], CHANNELS)))
+        numbers: tuple[float, ...] = ()
+        if named[1] == "kraus":
+            text, numbers = _kraus(statement, text)
         call = _tree_of_call(statement, text)
-        probabilities = tuple(self.values.angle(argument) for argument in call.arguments)
+        probabilities: tuple[Angle, ...] = numbers or tuple(self.values.angle(argument) for argument in call.arguments)
         for group in self._groups(call):
             self._add_checked(statement, Instruction(named[1], group, probabilities))
 
@@ -477,16 +509,27 @@ class _Walk:
             wrong(pragma, "'#pragma braket verbatim' stands before a box: `box { ... }`")
         if box.duration is not None:
             wrong(box, "a box with a duration is not held by the circuit form")
-        if self.in_box or self.defining or len(self.values.scopes) > 1:
+        if self.in_box or self.defining or len(self.values.scopes) - self.ifs > 1:
             wrong(pragma, "a verbatim box cannot stand inside another block")
         outer, self.steps, self.in_box = self.steps, [], True
+        self.held += len(outer)
         self._block(box.body)
         body, self.steps, self.in_box = tuple(self.steps), outer, False
+        self.held += len(body) - len(outer)
         self._add(box, [Instruction("verbatim", tuple(sorted({qubit for step in body for qubit in step.qubits})), body=body)])
 
 
 def _pragma_text(statement: Any) -> str:
     return _LINE_COMMENT.sub("", statement.command).strip()
+
+
+def _kraus(statement: Any, text: str) -> tuple[str, tuple[float, ...]]:
+    """Return the pragma with a number in place of its operators, which OpenQASM has no words for, and their numbers."""
+    found = NOISE.fullmatch(text)
+    numbers = read_kraus(found[2]) if found else None
+    if found is None or numbers is None:
+        wrong(statement, f"{text!r} cannot be read as noise; write `braket noise kraus([[1, 0], [0, 0]], [[0, 1], [0, 0]]) q[0]`")
+    return text.replace(found[2], "0"), numbers
 
 
 def _tree_of_call(statement: Any, text: str) -> Any:
@@ -496,7 +539,7 @@ def _tree_of_call(statement: Any, text: str) -> Any:
     if found:
         # Its own errors would name places in this line.
         with suppress(InvalidCircuit):
-            call, *others = parse(f"x({found[2]}) {found[3]};")[0].statements
+            call, *others = parse(f"x({found[2]}) {found[3]};").program.statements
             call = None if others else call
     if not isinstance(call, ast.QuantumGate):
         wrong(statement, f"{text!r} cannot be read as noise; write `braket noise bit_flip(0.1) q[0]`")

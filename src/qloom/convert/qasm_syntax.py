@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from openqasm3 import ast
 from openqasm3.parser import (
@@ -26,12 +26,29 @@ _MISSING = re.compile(r"missing ('.*?') at")
 # What OpenQASM 2 has as words of its own; every other keyword is a free name there.
 _KEYWORDS_2 = {"OPENQASM", "include", "qreg", "creg", "gate", "measure", "reset", "barrier", "if"}
 _WORD = re.compile(r"[A-Za-z]\w*")
+_OPAQUE = re.compile(r"opaque ([^\W\d]\w*)(?: \((?: \w+(?: , \w+)*)? \))? \w+(?: , \w+)*")
+_HIDDEN = 1
+"""The channel of tokens that the parser does not see."""
 
 
-def parse(text: str) -> tuple[Any, int, dict[str, int]]:
-    """Return the program's tree, the version of the language (3 where the text does not say), and its physical qubits.
+class Parsed(NamedTuple):
+    """A text's tree, and what of it is no part of the tree.
 
-    Physical qubits come as name -> number, `$3` -> 3.
+    Attributes:
+        program: the tree.
+        version: of the language, 2 or 3; 3 where the text does not say.
+        physical: the physical qubits, name -> number, `$3` -> 3.
+        opaque: gates without a definition, of version 2 -> the line of their declaration.
+    """
+
+    program: Any
+    version: int
+    physical: dict[str, int]
+    opaque: dict[str, int]
+
+
+def parse(text: str) -> Parsed:
+    """Return what a text holds.
 
     Raises:
         InvalidCircuit: text that is no OpenQASM, with line and column.
@@ -48,10 +65,9 @@ def parse(text: str) -> tuple[Any, int, dict[str, int]]:
             raise InvalidCircuit("the text holds no statement", line=1, column=1)
         _check_numbers(stream.tokens)
         version = _version(stream.tokens)
-        if version == 2:
-            _as_version_2(stream.tokens)
+        opaque = _as_version_2(stream.tokens) if version == 2 else {}
         physical = _physical(stream.tokens)
-        return _Visitor().visitProgram(parser.program()), version, physical
+        return Parsed(_Visitor().visitProgram(parser.program()), version, physical, opaque)
     except QASM3ParsingError as error:
         found = _PLACE.match(str(error))
         line, column, message = (int(found[1]), int(found[2]), found[3]) if found else (1, 0, str(error))
@@ -123,14 +139,36 @@ def _version(tokens: list[Any]) -> int:
     return 3
 
 
-def _as_version_2(tokens: list[Any]) -> None:
-    """Let version 2's tokens mean what they mean there: `^` is the power, most keywords of version 3 are names."""
-    for token in tokens:
+def _as_version_2(tokens: list[Any]) -> dict[str, int]:
+    """Let version 2's tokens mean what they mean there: `^` is the power, most keywords of version 3 are names.
+
+    Declarations of opaque gates are hidden from the parser, which knows none: they are returned, gate -> line.
+    """
+    opaque: dict[str, int] = {}
+    seen = [token for token in tokens if token.channel == 0]
+    skipped_to = 0
+    for position, token in enumerate(seen):
         if token.type == qasm3Lexer.CARET:
             token.type, token.text = qasm3Lexer.DOUBLE_ASTERISK, "**"
-        elif token.text == "opaque":
-            raise InvalidCircuit(
-                "an opaque gate ('opaque') has no definition that a circuit could hold", line=token.line, column=token.column + 1
-            )
-        elif token.channel == 0 and _WORD.fullmatch(token.text) and token.text not in _KEYWORDS_2:
+        elif token.text == "opaque" and position >= skipped_to:
+            skipped_to = _skip_opaque(seen, position, opaque)
+        elif _WORD.fullmatch(token.text) and token.text not in _KEYWORDS_2:
             token.type = qasm3Lexer.Identifier
+    return opaque
+
+
+def _skip_opaque(tokens: list[Any], start: int, opaque: dict[str, int]) -> int:
+    """Hide `opaque NAME(a, b) x, y;` and note the name; return the position behind it."""
+    end = next((position for position in range(start, len(tokens)) if tokens[position].text == ";"), None)
+    words = "" if end is None else " ".join(token.text for token in tokens[start:end])
+    found = _OPAQUE.fullmatch(words)
+    if end is None or found is None:
+        raise InvalidCircuit(
+            "an opaque gate is declared so: `opaque magic(a, b) x, y;`", line=tokens[start].line, column=tokens[start].column + 1
+        )
+    if found[1] in opaque:
+        raise InvalidCircuit(f"{found[1]!r} is declared already", line=tokens[start].line, column=tokens[start].column + 1)
+    opaque[found[1]] = tokens[start].line
+    for token in tokens[start : end + 1]:
+        token.channel = _HIDDEN
+    return end + 1

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from qloom.circuits import Expression
 from qloom.circuits.gates import GATES
+from qloom.convert.kraus import write_kraus
 from qloom.convert.names import written
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ DEFINITIONS: dict[str, str] = {
 
 _SPELLED = {"u": "U"}
 """Gates that OpenQASM 3 has under another name, without any definition."""
+_MAX_WHOLE = 512
+"""A number of more bits has too many digits for some readers: its bits are then written one by one."""
 
 
 def write_openqasm(circuit: Circuit) -> str:
@@ -44,7 +47,7 @@ def write_openqasm(circuit: Circuit) -> str:
     for parameter, name in inputs.items():
         lines += [f"// parameter {name} is {parameter}"] if name != parameter else []
         lines.append(f"input float[64] {name};")
-    used = {step.name for step in circuit.flat()}
+    used = {step.name for step in circuit.every()}
     lines += [f"gate {name}{'' if text[0] == '(' else ' '}{text}" for name, text in DEFINITIONS.items() if name in used]
     lines += [f"bit[{circuit.num_clbits}] c;"] if circuit.num_clbits else []
     lines += [f"qubit[{circuit.num_qubits}] q;"] if circuit.num_qubits else []
@@ -74,10 +77,28 @@ class _Writer:
                 yield "box {"
                 yield from self.lines(step.body)
                 yield "}"
+            elif step.name == "kraus":
+                numbers = [value for value in step.parameters if not isinstance(value, Expression)]
+                yield f"#pragma braket noise kraus({write_kraus(numbers, len(step.qubits))}){self._on(step)}"
+            elif step.name == "if":
+                yield from self._if(step)
             elif step.kind == "channel":
                 yield f"#pragma braket noise {step.name}{self._call(step)}"
             else:
                 yield f"{step.name}{self._on(step)};"
+
+    def _if(self, step: Instruction) -> Iterator[str]:
+        whole = 1 < len(step.clbits) <= _MAX_WHOLE and step.clbits == self.all_bits
+        if whole and not step.body:
+            yield f"if (c != {step.value}) {{"
+            yield from self.lines(step.orelse)
+        else:
+            yield f"if ({f'c == {step.value}' if whole else _bit_tests(step)}) {{"
+            yield from self.lines(step.body)
+            if step.orelse:
+                yield "} else {"
+                yield from self.lines(step.orelse)
+        yield "}"
 
     def _call(self, step: Instruction) -> str:
         angles = ", ".join(self._angle(angle) for angle in step.parameters)
@@ -105,6 +126,12 @@ def _modifier(controls: int) -> str:
     if not controls:
         return ""
     return "ctrl @ " if controls == 1 else f"ctrl({controls}) @ "
+
+
+def _bit_tests(step: Instruction) -> str:
+    # Qiskit compares a bit with `true` only, Braket knows no `!`; both read this.
+    values = ("true" if step.value >> place & 1 else "false" for place in range(len(step.clbits)))
+    return " && ".join(f"c[{bit}] == {value}" for bit, value in zip(step.clbits, values, strict=True))
 
 
 def _set(members: tuple[int, ...]) -> str:

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from qloom.circuits import Circuit, Expression, Instruction
 from qloom.circuits.algebra import controlled, inverse_sequence, power
-from qloom.circuits.circuit import DELAY_UNITS
+from qloom.circuits.circuit import DELAY_UNITS, MAX_NESTING
 from qloom.circuits.expressions import NAME, number
 from qloom.circuits.gates import GATES
 from qloom.convert.calls import Meaning
+from qloom.convert.conditions import instructions
 from qloom.convert.dialects import meanings
 from qloom.convert.formulas import FUNCTIONS_QISKIT, Formulas, NotAFormula, leaf
 from qloom.convert.limits import MAX_INSTRUCTIONS
+from qloom.convert.qiskit_conditions import read_condition
 from qloom.errors import InvalidCircuit
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from qloom.circuits import Angle
 
 _MAX_NESTING = 50
-_CONTROL_FLOW = frozenset({"if_else", "while_loop", "for_loop", "switch_case", "break_loop", "continue_loop", "box", "store"})
+_CONTROL_FLOW = frozenset({"while_loop", "switch_case", "break_loop", "continue_loop", "box", "store"})
 _STANDARD_MODULE = "qiskit.circuit.library.standard_gates"
 _PROBES = (0.7310585, 0.3183098, 0.8414709, 0.2360679, 0.9287421)
 _TOLERANCE = 1e-9
@@ -62,6 +64,9 @@ class _Walk:
         self.seen: dict[str, Expression] = {}
         self.compared: set[str] = set()
         self.nesting = 0
+        self.ifs = 0
+        self.held = 0
+        self.opened = 0
 
     def circuit(self, circuit: Any, qubits: Sequence[int], clbits: Sequence[int]) -> None:
         """Add a circuit's instructions, its qubits and bits placed on these."""
@@ -75,7 +80,7 @@ class _Walk:
             meaning = standard.get(instruction.name)
             on = tuple([place[qubit] for qubit in instruction.qubits])
             if meaning is None or not instruction.is_standard_gate():
-                self.other(instruction.operation, on, tuple(bits[bit] for bit in instruction.clbits))
+                self.other(instruction.operation, on, tuple(bits[bit] for bit in instruction.clbits), bits)
                 continue
             given = instruction.params
             angles = tuple([self.angle(value) for value in given]) if given else ()
@@ -83,7 +88,8 @@ class _Walk:
                 append(new(Instruction, (meaning.name, on, angles, (), meaning.controls, "", (), 0, ())))
             else:
                 self.steps.extend(meaning.apply(angles, on))
-        if len(self.steps) > MAX_INSTRUCTIONS:
+        self.opened += 1
+        if max(len(self.steps) + self.held, self.opened) > MAX_INSTRUCTIONS:
             raise InvalidCircuit(f"the circuit unrolls into more than the limit of {MAX_INSTRUCTIONS} instructions")
 
     # ---- angles --------------------------------------------------------------------------------------------------
@@ -131,8 +137,8 @@ class _Walk:
 
     # ---- everything but standard gates ---------------------------------------------------------------------------
 
-    def other(self, operation: Any, qubits: tuple[int, ...], clbits: tuple[int, ...]) -> None:
-        """Add what an operation does that is no plain standard gate."""
+    def other(self, operation: Any, qubits: tuple[int, ...], clbits: tuple[int, ...], bits: Mapping[Any, int]) -> None:
+        """Add what an operation does that is no plain standard gate; conditions look up Qiskit's bits in `bits`."""
         name = operation.name
         kind = type(operation).__name__
         if name in _CONTROL_FLOW:
@@ -145,6 +151,12 @@ class _Walk:
             self.steps.append(Instruction("reset", qubits))
         elif name == "delay":
             self._delay(operation, qubits)
+        elif name == "if_else" and kind == "IfElseOp":
+            self._if(operation, qubits, clbits, bits)
+        elif name == "for_loop" and kind == "ForLoopOp":
+            self._loop(operation, qubits, clbits)
+        elif kind == "PermutationGate":
+            self.steps += _swaps(operation.pattern, qubits)
         elif kind == "AnnotatedOperation":
             self._annotated(operation, qubits)
         elif self._is_controlled(operation):
@@ -160,15 +172,48 @@ class _Walk:
             raise InvalidCircuit(f"a delay of unit {unit!r} is not held by the circuit form; {', '.join(DELAY_UNITS)} are")
         self.steps.append(Instruction("delay", qubits, (self.angle(duration),), unit=unit))
 
+    def _if(self, operation: Any, qubits: tuple[int, ...], clbits: tuple[int, ...], bits: Mapping[Any, int]) -> None:
+        condition = read_condition(operation.condition, bits)
+        self.ifs += 1
+        if self.ifs > MAX_NESTING:
+            raise InvalidCircuit(f"ifs are nested more than {MAX_NESTING} deep, which is the limit")
+        branches: list[tuple[Instruction, ...]] = [(), ()]
+        for index, block in enumerate(operation.blocks):
+            outer, self.steps = self.steps, []
+            self.held += len(outer)
+            self.circuit(block, qubits, clbits)
+            branches[index], self.steps = tuple(self.steps), outer
+            self.held += len(branches[index]) - len(outer)
+        self.ifs -= 1
+        self.steps += instructions(condition, *branches)
+
+    def _loop(self, operation: Any, qubits: tuple[int, ...], clbits: tuple[int, ...]) -> None:
+        numbers, variable, body = operation.params
+        if not isinstance(numbers, range | tuple | list) or type(variable).__name__ not in {"NoneType", "Parameter"}:
+            raise InvalidCircuit(
+                "a Qiskit for_loop over numbers that are known only when the circuit runs is not held by the circuit form;"
+                " one over a range or list of numbers is unrolled"
+            )
+        if len(numbers) > MAX_INSTRUCTIONS:
+            raise InvalidCircuit(f"a loop of {len(numbers)} turns is too long; the limit is {MAX_INSTRUCTIONS}")
+        used = variable is not None and variable in body.parameters
+        self._nest("for_loop")
+        for turn in numbers:
+            self.circuit(body.assign_parameters({variable: turn}) if used else body, qubits, clbits)
+        self.nesting -= 1
+
+    def _nest(self, name: str) -> None:
+        self.nesting += 1
+        if self.nesting > _MAX_NESTING:
+            raise InvalidCircuit(f"the definition of {name!r} is nested more than {_MAX_NESTING} deep")
+
     def _opened(self, operation: Any, qubits: tuple[int, ...], clbits: tuple[int, ...]) -> None:
         definition = getattr(operation, "definition", None)
         if definition is None:
             raise InvalidCircuit(
                 f"the Qiskit instruction {operation.name!r} is not held by the circuit form, and has no definition to open"
             )
-        self.nesting += 1
-        if self.nesting > _MAX_NESTING:
-            raise InvalidCircuit(f"the definition of {operation.name!r} is nested more than {_MAX_NESTING} deep")
+        self._nest(operation.name)
         self.circuit(definition, qubits, clbits)
         self.nesting -= 1
 
@@ -180,7 +225,7 @@ class _Walk:
         if meaning is not None and _is_standard(operation):
             self.steps += meaning.apply(tuple(self.angle(value) for value in operation.params), qubits)
         else:
-            self.other(operation, qubits, ())
+            self.other(operation, qubits, (), {})
         alone, self.steps = tuple(self.steps), outer
         return alone
 
@@ -219,6 +264,21 @@ class _Walk:
                 steps, self.steps = tuple(self.steps), outer
                 size += modifier.num_ctrl_qubits
         self.steps += [step._replace(qubits=tuple(qubits[qubit] for qubit in step.qubits)) for step in steps]
+
+
+def _swaps(pattern: Sequence[int], qubits: tuple[int, ...]) -> list[Instruction]:
+    """Return the swaps after which place k holds what place `pattern[k]` held, as in Qiskit's permutation gate.
+
+    >>> [step.qubits for step in _swaps([1, 2, 0], (5, 6, 7))]
+    [(5, 6), (6, 7)]
+    """
+    wanted = [int(place) for place in pattern]
+    swaps = []
+    for place in range(len(wanted)):
+        while (source := wanted[place]) != place:
+            swaps.append(Instruction("swap", (qubits[place], qubits[source])))
+            place, wanted[place] = source, place  # noqa: PLW2901  along the cycle
+    return swaps
 
 
 def _is_standard(operation: Any) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import os
-from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from qloom.devices.common import KINDS, ORDER_MASK, prepared_digest
 from qloom.devices.compiled import KeyMap
 from qloom.devices.engines import memory_reason, needed_bytes
+from qloom.devices.numpy_sets import SetsCircuit, suits
 from qloom.devices.pauli_sums import GroupEstimator
 from qloom.devices.sampler import MAX_SHOTS, SMALL, draw, draw_rows, drawing_bytes, seeded
 from qloom.errors import InvalidTask, UnknownName, Unsupported
@@ -26,14 +27,11 @@ if TYPE_CHECKING:
     from qloom.results import IntArray, KeyArray
     from qloom.tasks import FloatArray, ParameterValues
 
-DIGEST_VERSION = 1
 FLOAT64 = np.dtype(np.float64)
-ORDER_MASK = (1 << 63) - 1
 CHUNK = 1 << 20
 """Probabilities held at once when many small sets are sampled: 8 MiB."""
 LARGEST_PARAMETER = 1e150
 _new_table = tuple.__new__  # a third of the time of the named constructor
-KINDS = ("sample", "estimate", "gradient")
 
 
 class _Item(NamedTuple):
@@ -55,6 +53,10 @@ class PreparedSim:
         memory_limit_bytes: for one call, or None for what is available.
         option_text: the device's options, for the digest.
         keep: keeps a task under its token and returns its handle.
+        together: whether many sets of a tiny circuit may be worked out at once, by numpy. Whether they are depends on the
+            numbers of qubits and of sets alone (`numpy_sets.suits`), never on what ran before or how fast this host is: the same
+            call always takes the same way, in a resumed job as well. The result's metadata tell of it; its engine is the
+            library, which answers all else.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class PreparedSim:
         memory_limit_bytes: int | None,
         option_text: str,
         keep: Callable[[str | None, Callable[[], Result]], TaskHandle],
+        together: bool = True,
     ) -> None:
         self._circuits = tuple(circuits)
         self._observables = tuple(observables)
@@ -84,14 +87,13 @@ class PreparedSim:
         self._count = len(self._names)
         self._only = self._items[0] if len(self._items) == 1 else None
         self._none = np.zeros(0)
+        self._together = together
+        self._sets: dict[int, SetsCircuit] = {}
         self._estimators: list[tuple[int, GroupEstimator]] | None = None
 
     @property
     def digest(self) -> str:
-        lines = [f"qloom sim prepared {DIGEST_VERSION}", self._option_text]
-        lines += [circuit.digest for circuit in self._circuits]
-        lines += ["observables", *(observable.digest for observable in self._observables)]
-        return blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
+        return prepared_digest(self._option_text, self._circuits, self._observables)
 
     @property
     def engine(self) -> Engine:
@@ -137,8 +139,15 @@ class PreparedSim:
             found = np.array([circuit.expectations(circuit.table.row(values))])
             return Result(engine=self._engine, shots=None, key_lengths=self._lengths, values=found)
         sets = np.atleast_2d(values)
-        rows = [item.circuit.expectations(angles) for item in self._items for angles in item.circuit.table.rows(sets).tolist()]
-        return Result(engine=self._engine, shots=None, sets=len(sets), key_lengths=self._lengths, values=np.array(rows))
+        found = np.concatenate([self._exact(place, sets) for place in range(len(self._items))])
+        return Result(
+            engine=self._engine,
+            shots=None,
+            sets=len(sets),
+            key_lengths=self._lengths,
+            values=found,
+            metadata=self._ways(len(sets)),
+        )
 
     def gradient(self, parameters: ParameterValues = None) -> Result:
         self._require_observables()
@@ -220,17 +229,48 @@ class PreparedSim:
         keys: list[KeyArray] = []
         counts: list[IntArray] = []
         splits = [0]
-        for item in self._items:
+        for place, item in enumerate(self._items):
+            together = self._at_once(place, len(sets))
             small = 1 << item.num_qubits <= SMALL
             step = CHUNK >> item.num_qubits if small else 1
             for start in range(0, len(sets), step):
-                drawn = _draw_chunk(item, sets[start : start + step], shots, generator)
+                drawn = _draw_chunk(item, together, sets[start : start + step], shots, generator)
                 keys.append(drawn[0])
                 counts.append(drawn[1])
                 base = splits[-1]
                 splits += [base + end for end in drawn[2]]
         samples = SampleTable(np.concatenate(keys), np.concatenate(counts), tuple(splits), seed & ORDER_MASK)
-        return Result(engine=self._engine, shots=shots, sets=len(sets), key_lengths=self._lengths, samples=samples)
+        return Result(
+            engine=self._engine,
+            shots=shots,
+            sets=len(sets),
+            key_lengths=self._lengths,
+            samples=samples,
+            metadata=self._ways(len(sets)),
+        )
+
+    def _exact(self, place: int, sets: FloatArray) -> FloatArray:
+        """Return the exact values of one circuit for these sets, shape (sets, observables)."""
+        together = self._at_once(place, len(sets))
+        if together is None:
+            circuit = self._items[place].circuit
+            return np.array([circuit.expectations(angles) for angles in circuit.table.rows(sets).tolist()])
+        step = CHUNK >> self._items[place].num_qubits
+        parts = (sets[start : start + step] for start in range(0, len(sets), step))
+        return np.concatenate([together.expectations(together.table.rows(part)) for part in parts])
+
+    def _at_once(self, place: int, sets: int) -> SetsCircuit | None:
+        """Return a circuit ready for many sets at once, where that is how so many are worked out."""
+        if not self._together or not suits(self._items[place].num_qubits, sets):
+            return None
+        if place not in self._sets:
+            self._sets[place] = SetsCircuit(self._circuits[place], self._observables)
+        return self._sets[place]
+
+    def _ways(self, sets: int) -> dict[str, object]:
+        """Return what the result tells of how so many sets were worked out, where that was not by the engine."""
+        at_once = [self._at_once(place, sets) is not None for place in range(len(self._items))]
+        return {"sets_together": "numpy"} if any(at_once) else {}
 
     def _estimate_from_shots(self, sets: FloatArray, shots: int, seed: int) -> Result:
         """One measurement for each group of each observable, each with its own shots, so that errors are independent."""
@@ -271,17 +311,18 @@ def _check_shots(shots: int) -> None:
 
 
 def _draw_chunk(
-    item: _Item, sets: FloatArray, shots: int, generator: np.random.Generator
+    item: _Item, together: SetsCircuit | None, sets: FloatArray, shots: int, generator: np.random.Generator
 ) -> tuple[KeyArray, IntArray, list[int]]:
     """Return keys and counts of some sets of one circuit, and where each set ends."""
     circuit = item.circuit
-    rows = circuit.table.rows(sets).tolist()
-    if len(rows) == 1:
-        keys, counts = draw(generator, circuit.probabilities(rows[0]), shots)
+    if together is not None:
+        keys, counts, ends = draw_rows(generator, together.probabilities(together.table.rows(sets)), shots)
+    elif len(sets) == 1:
+        keys, counts = draw(generator, circuit.probabilities(circuit.table.row(sets[0])), shots)
         ends = [len(keys)]
     else:
-        table = np.empty((len(rows), 1 << item.num_qubits))
-        for row, angles in enumerate(rows):
+        table = np.empty((len(sets), 1 << item.num_qubits))
+        for row, angles in enumerate(circuit.table.rows(sets).tolist()):
             table[row] = circuit.probabilities(angles)
         keys, counts, ends = draw_rows(generator, table, shots)
     if item.keys.identity:

@@ -6,7 +6,7 @@ end, the library draws; equal seeds then give equal samples for one release of i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,11 +40,15 @@ class ShotCircuit(Protocol):
 
     Attributes:
         table: from parameters to the angles that the methods below take.
-        notes: facts for the result's metadata, such as the bonds that an MPS cut.
+        notes: facts for the result's metadata, such as the bonds that an MPS cut; asked for after a call.
     """
 
     table: AngleTable
-    notes: dict[str, object]
+
+    @property
+    def notes(self) -> dict[str, object]:
+        """Facts about the last call, JSON."""
+        ...
 
     def sample(self, angles: list[float], shots: int, seed: int) -> tuple[KeyArray, IntArray]:
         """Draw shots.
@@ -78,6 +82,25 @@ class ShotCircuit(Protocol):
         Raises:
             Unsupported: this engine has none for this circuit; ask with shots.
         """
+        ...
+
+
+@runtime_checkable
+class ManySets(Protocol):
+    """What a `ShotCircuit` may have besides: many parameter sets in one call, where that is faster.
+
+    >>> from qloom.circuits import Circuit
+    >>> from qloom.devices.aer_engine import Aer
+    >>> isinstance(Aer().compile(Circuit(1).h(0), [], Settings(), None)[1], ManySets)
+    True
+    """
+
+    def sample_sets(self, sets: Sequence[list[float]], shots: int, seeds: Sequence[int]) -> list[tuple[KeyArray, IntArray]]:
+        """Return what `sample` gives for each set with its seed."""
+        ...
+
+    def expectation_sets(self, sets: Sequence[list[float]]) -> list[list[float]]:
+        """Return what `expectations` gives for each set."""
         ...
 
 

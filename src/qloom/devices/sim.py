@@ -1,57 +1,78 @@
-"""`sim`: the state-vector simulator, a free and seeded device in this process.
+"""`sim`: the simulator, a free and seeded device in this process.
 
-It runs every gate of the circuit form, measures at the end, and knows no noise. The engine is lightning's C++ bindings where
-they are installed, else qulacs; `Prepared.engine` says which, and why.
+Gates with measurements at the end are run by a state-vector engine: lightning's C++ bindings where they are installed, else
+qulacs. What these cannot run goes to an engine that draws its own samples: stim for Clifford circuits with Pauli noise, Aer for
+noise, mid-circuit measurement, feed-forward, and matrix product states. `Prepared.engine` says which, and why.
 """
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qloom.circuits import Circuit, Observable
 from qloom.circuits.gates import GATES
+from qloom.devices.choosing import (
+    ENGINES,
+    FEATURES,
+    PLAIN,
+    STATE_VECTOR,
+    Choice,
+    check_engine,
+    choose_clifford,
+    choose_drawing,
+    choose_state_vector,
+    drawing_library,
+    library,
+)
+from qloom.devices.common import TaskShelf, check_together, numbered, positive, read_circuits, read_observables, read_options
+from qloom.devices.costs import current
 from qloom.devices.engines import memory_reason, most_qubits, needed_bytes
 from qloom.devices.lowering import without_idle_resets
 from qloom.devices.prepared import PreparedSim
+from qloom.devices.prepared_shots import PreparedShots
 from qloom.devices.sampler import MAX_SHOTS
-from qloom.errors import InvalidSetting, InvalidTask, MissingExtra, UnknownName, Unsupported
-from qloom.jobspecs import new_job_id
+from qloom.devices.shot_engines import METHODS, Settings
+from qloom.errors import InvalidSetting, MissingExtra, UnknownName, Unsupported
+from qloom.noise import NoiseModel
 from qloom.results import Engine
 from qloom.specs import DeviceSpec, reasons_against
-from qloom.tasks import TaskState, read_shots
+from qloom.tasks import read_shots
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from qloom.contracts import Device, TaskHandle
+    from qloom.contracts import Device, Prepared, TaskHandle
     from qloom.devices.engines import EngineLibrary
-    from qloom.results import Result
 
-ENGINES = ("lightning", "qulacs")
-OPTIONS = ("engine", "memory_limit_bytes", "threads")
-FEATURES = frozenset({"controls", "delay", "verbatim"})
+OPTIONS = ("engine", "max_bond", "memory_limit_bytes", "method", "noise", "threads")
 MAX_CLBITS = 64
-"""What a key of a sample table can hold."""
-
-KEPT_TASKS = 1000
+"""What a key of a state-vector engine's samples can hold."""
 
 
 def create(
-    rest: str = "", *, threads: int | None = None, engine: str | None = None, memory_limit_bytes: int | None = None
+    rest: str = "",
+    *,
+    threads: int | None = None,
+    engine: str | None = None,
+    method: str | None = None,
+    noise: NoiseModel | str | None = None,
+    max_bond: int | None = None,
+    memory_limit_bytes: int | None = None,
 ) -> Device:
-    """A state-vector simulator on this machine: exact values, samples and gradients, by lightning or qulacs.
+    """A simulator on this machine: exact values, samples and gradients, noise, feed-forward; the engine suits the circuit.
 
     Args:
         rest: what follows the colon in a device's name: `engine=qulacs,threads=2`.
         threads: for sums of terms and gradients; None for 1 up to 16 qubits and every core above.
-        engine: `lightning` or `qulacs`; None for the first of them that is installed.
+        engine: `lightning`, `qulacs`, `stim`, `aer` or `aer_gpu`; None for the one that suits.
+        method: `statevector`, `density_matrix`, `trajectories`, `stabilizer` or `mps`; None for the one that suits.
+        noise: a noise model, or the path of its JSON file.
+        max_bond: of `method=mps`: the most states kept at each cut; None for 1024.
         memory_limit_bytes: for one call; None for 80 % of what is available at that moment.
 
     Raises:
-        UnknownName: an option or an engine that there is not.
+        UnknownName: an option, an engine or a method that there is not.
         InvalidSetting: a value that an option cannot have, or an option given twice.
         MissingExtra: the engine is not installed.
 
@@ -59,130 +80,66 @@ def create(
     >>> create("threads=1").prepare(Circuit(2).h(0).cx(0, 1)).run(shots=100, seed=1).counts
     {'00': 43, '11': 57}
     """
-    given: dict[str, object] = {"threads": threads, "engine": engine, "memory_limit_bytes": memory_limit_bytes}
-    for name, value in read_options(rest).items():
+    given: dict[str, object] = {
+        "threads": threads,
+        "engine": engine,
+        "method": method,
+        "noise": noise,
+        "max_bond": max_bond,
+        "memory_limit_bytes": memory_limit_bytes,
+    }
+    for name, value in read_options("sim", rest, OPTIONS).items():
         if given[name] is not None and str(given[name]) != value:
             advice = f"; a job's threads are its resources.cpus, so ask for cpus={value} instead" if name == "threads" else ""
             raise InvalidSetting(f"sim: {name} is given twice, as {given[name]} and as {value}{advice}")
         given[name] = value
-    chosen = given["engine"]
-    return SimDevice(
-        f"sim:{rest}" if rest else "sim",
-        engine=None if chosen is None else str(chosen),
-        threads=_positive("threads", given["threads"]),
-        memory_limit_bytes=_positive("memory_limit_bytes", given["memory_limit_bytes"]),
+    chosen, how = _text(given["engine"]), _text(given["method"])
+    check_engine(chosen)
+    _check_method(how, chosen)
+    settings = Settings(
+        method=how,
+        noise=_noise(given["noise"]),
+        max_bond=positive("sim", "max_bond", given["max_bond"]),
+        memory_limit_bytes=positive("sim", "memory_limit_bytes", given["memory_limit_bytes"]),
     )
+    threads = positive("sim", "threads", given["threads"])
+    return SimDevice(f"sim:{rest}" if rest else "sim", engine=chosen, threads=threads, settings=settings)
 
 
-def check_options(rest: str) -> None:
-    """Refuse options that `create` would refuse, whatever is installed here.
+def check_options(rest: str) -> str:
+    """Refuse options that `create` would refuse, whatever is installed here; return them for use in any folder.
 
-    >>> check_options("engine=qualcs")
+    >>> check_options("engine=qualcs")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    qloom.errors.UnknownName: no engine of sim called 'qualcs'; did you mean 'qulacs'? Known: lightning, qulacs
+    qloom.errors.UnknownName: no engine of sim called 'qualcs'; did you mean 'qulacs'? Known: ...
     """
-    given = read_options(rest)
-    _check_engine(given.get("engine"))
-    for name in set(given) - {"engine"}:
-        _positive(name, given[name])
+    given = read_options("sim", rest, OPTIONS)
+    check_engine(given.get("engine"))
+    _check_method(given.get("method"), given.get("engine"))
+    _noise(given.get("noise"))
+    for name in set(given) - {"engine", "method", "noise"}:
+        positive("sim", name, given[name])
+    if "noise" not in given or Path(given["noise"]).is_absolute():
+        return rest
+    return ",".join(f"{name}={Path(value).resolve() if name == 'noise' else value}" for name, value in given.items())
 
 
-def _check_engine(name: str | None) -> None:
-    if name not in (None, *ENGINES):
-        raise UnknownName.among("engine of sim", str(name), ENGINES)
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
-def read_options(rest: str) -> dict[str, str]:
-    """Return the options in `engine=qulacs,threads=2`.
-
-    Raises:
-        UnknownName: an option that sim does not have.
-        InvalidSetting: no `=`, or an option given twice.
-
-    >>> read_options("engine=qulacs, threads=2")
-    {'engine': 'qulacs', 'threads': '2'}
-    """
-    found: dict[str, str] = {}
-    for part in rest.split(",") if rest.strip() else []:
-        name, equals, value = (piece.strip() for piece in part.partition("="))
-        if name not in OPTIONS:
-            raise UnknownName.among("option of sim", name, OPTIONS)
-        if not equals or not value:
-            raise InvalidSetting(f"sim: option {name} needs a value, as in 'sim:{name}=...'")
-        if name in found:
-            raise InvalidSetting(f"sim: {name} is given twice, as {found[name]} and as {value}")
-        found[name] = value
-    return found
+def _check_method(method: str | None, engine: str | None) -> None:
+    if method not in (None, *METHODS):
+        raise UnknownName.among("method of sim", str(method), METHODS)
+    if method not in (None, "statevector") and engine in STATE_VECTOR:
+        raise InvalidSetting(f"sim: {engine} is a state-vector engine and has no method {method}; leave the engine out")
 
 
-def _positive(name: str, value: object) -> int | None:
-    if value is None:
-        return None
-    try:
-        number = int(value) if isinstance(value, str) else value.__index__()  # type: ignore[attr-defined]  # caught
-    except (ValueError, AttributeError, TypeError):
-        number = 0
-    if number < 1 or isinstance(value, bool):
-        raise InvalidSetting(f"sim: {name} must be an integer from 1 up, got {value!r}")
-    return int(number)
-
-
-def library(name: str | None) -> EngineLibrary:
-    """Return the engine of that name, or the best one installed.
-
-    Raises:
-        UnknownName: no such engine.
-        MissingExtra: it is not installed.
-
-    >>> library("qulacs").name
-    'qulacs'
-    """
-    _check_engine(name)
-    if name == "qulacs":
-        return _qulacs("asked for")
-    try:
-        return _lightning()
-    except MissingExtra as error:
-        if name == "lightning":
-            raise
-        return _qulacs(str(error))
-
-
-@cache
-def _lightning() -> EngineLibrary:
-    from qloom.devices.lightning_engine import Lightning
-
-    return Lightning()
-
-
-@cache
-def _qulacs(reason: str) -> EngineLibrary:
-    try:
-        from qloom.devices.qulacs_engine import Qulacs
-    except ImportError as error:
-        raise MissingExtra(f"qulacs is not installed ({error}); `pip install qloom`") from error
-    return Qulacs(reason)
-
-
-class SimTask:
-    """A task of `sim`: computed when it is submitted, so it has always ended."""
-
-    def __init__(self, result: Result) -> None:
-        self._id = new_job_id()
-        self._result = result
-
-    @property
-    def id(self) -> str:
-        return self._id
-
-    def state(self) -> TaskState:
-        return TaskState.COMPLETED
-
-    def result(self, timeout_s: float | None = None) -> Result:
-        return self._result
-
-    def cancel(self) -> None:
-        return
+def _noise(given: object) -> NoiseModel | None:
+    """Return a noise model from itself or from the path of its file."""
+    if given is None or isinstance(given, NoiseModel):
+        return given
+    return NoiseModel.load(str(given))
 
 
 class SimDevice:
@@ -190,7 +147,8 @@ class SimDevice:
 
     Args:
         name: the name it was asked for by.
-        engine, threads, memory_limit_bytes: as for `create`.
+        engine, threads: as for `create`.
+        settings: method, noise, bonds and memory, as for `create`.
     """
 
     def __init__(
@@ -199,23 +157,24 @@ class SimDevice:
         *,
         engine: str | None = None,
         threads: int | None = None,
-        memory_limit_bytes: int | None = None,
+        settings: Settings | None = None,
     ) -> None:
         self._name = name
         self._engine = engine
         self._threads = threads
-        self._limit = memory_limit_bytes
-        self._library = library(engine)
-        self._tasks: OrderedDict[str, TaskHandle] = OrderedDict()
-        self._tokens: dict[str, TaskHandle] = {}
-        self._lock = threading.Lock()
+        self._settings = Settings() if settings is None else settings
+        self._limit = self._settings.memory_limit_bytes
+        self._library = None if engine not in (None, *STATE_VECTOR) else library(engine)
+        if engine not in (None, *STATE_VECTOR):
+            drawing_library(engine)  # missing ones are told now
+        self._shelf = TaskShelf("sim")
 
     @property
     def name(self) -> str:
         return self._name
 
     def spec(self) -> DeviceSpec:
-        found = self._library
+        engines = () if self._library is None else (self._engine_of(self._library),)
         return DeviceSpec(
             name=self._name,
             num_qubits=most_qubits(self._limit),
@@ -223,16 +182,28 @@ class SimDevice:
             features=FEATURES,
             max_shots=MAX_SHOTS,
             exact_values=True,
+            exactness="complex128",
             gradients=True,
-            engines=(Engine(found.name, found.version, self._threads or 1, found.reason),),
-            notes={"method": "state vector, complex128", "max_clbits": MAX_CLBITS, "threads": self._threads or "by size"},
+            kind="simulator",
+            methods=(self._settings.method,) if self._settings.method else METHODS,
+            noise={} if self._settings.noise is None else None,
+            engines=engines,
+            notes={
+                "method": self._settings.method or "what suits the circuit",
+                "noise": None if self._settings.noise is None else self._settings.noise.digest,
+                "max_clbits": MAX_CLBITS,
+                "threads": self._threads or "by size",
+            },
         )
 
+    def _engine_of(self, found: EngineLibrary) -> Engine:
+        return Engine(found.name, found.version, self._threads or 1, found.reason)
+
     def check(self, circuits: Circuit | Sequence[Circuit], shots: int | None = None) -> list[str]:
-        given = _circuits(circuits)
+        given = read_circuits(circuits)
         wanted = None if shots is None else read_shots(shots)
-        reasons = [self._reasons(circuit, wanted, "sample", 0) for circuit in given]
-        return _numbered(reasons)
+        many = [f"{wanted} shots, {self._name} allows {MAX_SHOTS}"] if wanted is not None and wanted > MAX_SHOTS else []
+        return [*self._plan(given, "sample", 0).against, *many]
 
     def prepare(
         self,
@@ -240,61 +211,82 @@ class SimDevice:
         observables: Observable | Sequence[Observable] | None = None,
         *,
         engine: Engine | None = None,
-    ) -> PreparedSim:
-        given, sums = _circuits(circuits), _observables(observables)
-        _check_together(given, sums)
-        chosen, threads = self._before(engine) or (self._library, self._threads)
-        kind = "estimate" if sums else "sample"
-        if reasons := _numbered([self._reasons(circuit, None, kind, len(sums)) for circuit in given]):
-            raise Unsupported(f"{self._name} cannot run this: {'; '.join(reasons)}")
+    ) -> Prepared:
+        given, sums = read_circuits(circuits), read_observables(observables)
+        check_together(given, sums)
+        before = self._before(engine)
+        plan = self._plan(given, "estimate" if sums else "sample", len(sums), None if before is None else before.name)
+        if plan.against:
+            raise Unsupported(f"{self._name} cannot run this: {'; '.join(plan.against)}")
+        if plan.library is not None:
+            return PreparedShots(
+                given,
+                sums,
+                library=plan.library,
+                settings=self._settings,
+                threads=self._threads if before is None else before.threads,
+                option_text=self._option_text(),
+                reason=plan.reason,
+                keep=self._shelf.keep,
+            )
+        return self._state_vector(given, sums, before)
+
+    def _state_vector(self, circuits: Sequence[Circuit], sums: Sequence[Observable], before: Engine | None) -> PreparedSim:
         return PreparedSim(
-            given,
+            circuits,
             sums,
-            library=chosen,
-            threads=threads,
+            library=self._state_vector_library(circuits, before),
+            threads=self._threads if before is None else before.threads,
             memory_limit_bytes=self._limit,
-            option_text=f"engine={self._engine}",
-            keep=self._keep,
+            option_text=self._option_text(),
+            keep=self._shelf.keep,
+            together=self._engine is None,
         )
 
-    def _before(self, engine: Engine | None) -> tuple[EngineLibrary, int] | None:
-        """Return the library and threads that computed earlier answers; None where that release is not installed."""
+    def _state_vector_library(self, circuits: Sequence[Circuit], before: Engine | None) -> EngineLibrary:
+        if before is not None or self._engine is not None:
+            return library(self._engine if before is None else before.name)
+        return choose_state_vector(circuits, self._threads, current)
+
+    def _option_text(self) -> str:
+        """Return what decides the answers besides the circuits, for digests; what suits the circuit is left out."""
+        given = {"engine": self._engine, "method": self._settings.method, "max_bond": self._settings.max_bond}
+        noise = self._settings.noise
+        parts = [f"engine={self._engine}"]
+        parts += [f"{name}={value}" for name, value in given.items() if value is not None and name != "engine"]
+        return ",".join(parts + ([] if noise is None else [f"noise={noise.digest}"]))
+
+    def _plan(self, circuits: Sequence[Circuit], kind: str, observables: int, before: str | None = None) -> Choice:
+        """Return the engine that draws samples where one is needed, or every reason why nothing can run the circuits."""
+        settings, engine = self._settings, self._engine or before
+        against: list[str] = []
+        if engine in (None, *STATE_VECTOR) and settings.method in (None, "statevector") and settings.noise is None:
+            against = numbered([self._reasons(circuit, kind, observables) for circuit in circuits])
+            if not against and engine is None and kind == "sample" and settings.method is None:
+                return Choice(choose_clifford(circuits, settings, self._threads, current), "Clifford")
+            if not against or engine is not None or not _others_may(circuits):
+                return Choice(None, "", tuple(against))
+        found = choose_drawing(circuits, kind, settings, engine)
+        return found if found.library is not None else Choice(None, "", (*against, *found.against))
+
+    def _before(self, engine: Engine | None) -> Engine | None:
+        """Return what computed earlier answers; None where that release is not installed."""
         if engine is None or engine.name not in ENGINES or self._engine not in (None, engine.name):
             return None
         try:
-            found = library(engine.name)
+            found = drawing_library(engine.name) if engine.name not in STATE_VECTOR else library(engine.name)
         except MissingExtra:
             return None
-        return (found, engine.threads) if found.version == engine.version else None
+        return engine if found.version == engine.version else None
 
     def attach(self, task_id: str) -> TaskHandle:
-        try:
-            return self._tasks[task_id]
-        except KeyError:
-            raise UnknownName(
-                f"sim has no task {task_id!r} in this process; it keeps its last {KEPT_TASKS} tasks, until the process ends"
-            ) from None
+        return self._shelf.attach(task_id)
 
     def find(self, token: str) -> TaskHandle | None:
-        return self._tokens.get(token)
+        return self._shelf.find(token)
 
-    def _keep(self, token: str | None, compute: Callable[[], Result]) -> TaskHandle:
-        with self._lock:
-            if token is not None and token in self._tokens:
-                return self._tokens[token]
-        task = SimTask(compute())
-        with self._lock:
-            if token is not None:
-                known = self._tokens.setdefault(token, task)
-                if known is not task:  # another thread was faster with the same token
-                    return known
-            self._tasks[task.id] = task
-            if len(self._tasks) > KEPT_TASKS:
-                gone = self._tasks.popitem(last=False)[1]
-                self._tokens = {name: kept for name, kept in self._tokens.items() if kept is not gone}
-        return task
-
-    def _reasons(self, circuit: Circuit, shots: int | None, kind: str, observables: int) -> list[str]:
+    def _reasons(self, circuit: Circuit, kind: str, observables: int) -> list[str]:
+        """Return every reason why no state-vector engine can run a circuit."""
         reasons = [] if circuit.num_qubits else ["a circuit without qubits"]
         need = needed_bytes(kind, circuit.num_qubits, observables=observables)
         if reason := memory_reason(f"one {kind}", circuit.num_qubits, need, self._limit):
@@ -308,54 +300,12 @@ class SimDevice:
             name=self._name,
             num_qubits=circuit.num_qubits,
             gates=frozenset(GATES),
-            features=FEATURES,
+            features=PLAIN,
             max_shots=MAX_SHOTS,
         )
-        return reasons + reasons_against(spec, plain, shots)
+        return reasons + reasons_against(spec, plain)
 
 
-def _circuits(given: Circuit | Sequence[Circuit]) -> list[Circuit]:
-    circuits = [given] if isinstance(given, Circuit) else list(given)
-    if not circuits:
-        raise InvalidTask("no circuits: give one, or a list of them")
-    for circuit in circuits:
-        if not isinstance(circuit, Circuit):
-            raise InvalidTask(f"a device prepares qloom circuits, got {type(circuit).__name__}; convert it first")
-    return circuits
-
-
-def _observables(given: Observable | Sequence[Observable] | None) -> list[Observable]:
-    if given is None:
-        return []
-    observables = [given] if isinstance(given, Observable) else list(given)
-    if not observables:
-        raise InvalidTask("the list of observables is empty; give at least one, or None to sample only")
-    for observable in observables:
-        if not isinstance(observable, Observable):
-            raise InvalidTask(
-                f"observables are qloom observables, got {type(observable).__name__}; use Observable({{'ZZ': 1.0}})"
-            )
-    return observables
-
-
-def _check_together(circuits: Sequence[Circuit], observables: Sequence[Observable]) -> None:
-    names = circuits[0].parameters
-    for position, circuit in enumerate(circuits):
-        if circuit.parameters != names:
-            raise InvalidTask(
-                f"circuits prepared together need the same parameters: circuit 0 has {list(names)}, "
-                f"circuit {position} has {list(circuit.parameters)}"
-            )
-        for observable in observables:
-            if observable.num_qubits != circuit.num_qubits:
-                raise InvalidTask(
-                    f"an observable acts on {observable.num_qubits} qubits, circuit {position} has {circuit.num_qubits}; "
-                    "fill up with I"
-                )
-
-
-def _numbered(reasons: Sequence[Sequence[str]]) -> list[str]:
-    """Return all reasons, each with its circuit's number where there are several circuits."""
-    if len(reasons) == 1:
-        return list(reasons[0])
-    return [f"circuit {position}: {reason}" for position, found in enumerate(reasons) for reason in found]
+def _others_may(circuits: Sequence[Circuit]) -> bool:
+    """Whether an engine that is no state vector is worth asking: there are qubits, and something it may do better."""
+    return all(circuit.num_qubits for circuit in circuits)

@@ -10,10 +10,12 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from qloom.errors import Divergence
-from qloom.tasks import Question
+from qloom.tasks import Question, compiled_otherwise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from qloom.tasks import Compiled
 
 _STEP_FIELDS = ("kind", "name", "arguments")
 _NAMES = {"step": "a classical step", "now": "the time", "sample": "samples", "estimate": "values", "gradient": "gradients"}
@@ -35,9 +37,25 @@ def first_difference(recorded: Sequence[Any], asked: Sequence[Any]) -> tuple[str
     return "kind", f"recorded was {tuple(recorded)}, asked is {tuple(asked)}"
 
 
-def divergence(recorded: Sequence[Any], asked: Sequence[Any], *, job_id: str, lane: str, position: int) -> Divergence:
-    """Return the error for a replay that asks something else than what was recorded."""
+def divergence(
+    recorded: Sequence[Any],
+    asked: Sequence[Any],
+    *,
+    job_id: str,
+    lane: str,
+    position: int,
+    compiled: Mapping[str, Compiled] | None = None,
+) -> Divergence:
+    """Return the error for a replay that asks something else than what was recorded.
+
+    Args:
+        recorded, asked: the calls.
+        job_id, lane, position: where.
+        compiled: digest of a prepared structure -> what a compiler made of it.
+    """
     field, words = first_difference(recorded, asked)
+    if field == "prepared" and (changed := _compiled_otherwise(recorded[1], asked[1], compiled or {})):
+        words = changed
     return Divergence(
         f"the program no longer does what was recorded: lane {lane!r}, call {position}, field `{field}`: {words}. Recorded: "
         f"{_call_in_words(recorded)}. Asked: {_call_in_words(asked)}. The program, its arguments or what it reads changed. "
@@ -76,6 +94,14 @@ def _in_words(name: str, before: Any, now: Any, asked: Sequence[Any]) -> str:
         case "shots":
             return f"recorded was {_shots(before)}, asked is {_shots(now)}"
     return f"recorded was {before!r}, asked is {now!r}"
+
+
+def _compiled_otherwise(before: str, now: str, compiled: Mapping[str, Compiled]) -> str:
+    """Say that the circuits are the same and what a compiler made of them is not; empty where that is not what differs."""
+    then, today = compiled.get(before), compiled.get(now)
+    if then is None or today is None or then.source != today.source:
+        return ""
+    return f"{compiled_otherwise(then, today)} (digest {before[:12]} recorded, {now[:12]} now)"
 
 
 def _shots(value: int | None) -> str:

@@ -11,6 +11,7 @@ from qloom.errors import CorruptRecord, InvalidSetting, QloomError
 from qloom.journal.blobs import read_blob
 from qloom.journal.segments import FRAME_SIZE, raise_unreadable, read_record, read_segment
 from qloom.results import Engine
+from qloom.tasks import Compiled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,12 +59,14 @@ class History:
     Attributes:
         lanes: name -> its records.
         engines: digest of a prepared structure -> the engine it got.
+        compiled: digest of a prepared structure -> what a compiler made of it.
         opened: first record of each segment.
         problems: torn tails that were dropped, as sentences.
     """
 
     lanes: dict[str, LaneHistory] = field(default_factory=dict)
     engines: dict[str, Engine] = field(default_factory=dict)
+    compiled: dict[str, Compiled] = field(default_factory=dict)
     opened: list[records.Opened] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     _checkpoints: list[tuple[Path, int, int]] = field(default_factory=list)
@@ -166,6 +169,9 @@ class History:
         elif kind == records.ENGINE:
             prepared, engine = codec.decode(payload)
             self.engines.setdefault(prepared, Engine(*engine))
+        elif kind == records.COMPILED:
+            prepared, *facts = codec.decode(payload)
+            self.compiled.setdefault(prepared, Compiled(*facts))
         elif kind not in records.KNOWN:
             raise InvalidSetting(
                 f"{file.path} has a record of kind {kind}, which this qloom does not know; use the qloom that wrote it"

@@ -19,6 +19,8 @@ from qloom.results import Engine
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from qloom.tasks import Compiled
+
 _CLOSED = "the journal is closed: the program has ended, so nothing more can be asked or recorded"
 _FORKED = (
     "this is a fork of the job's process, and only the process that opened the journal may use the context; do classical work in "
@@ -171,6 +173,17 @@ class Journal:
                 self._engines[prepared] = engine
                 return None
         return None if known[:3] == engine[:3] else known
+
+    def compiled_as(self, prepared: str, compiled: Compiled) -> Compiled | None:
+        with self._lock:
+            known = self._ledger.history().compiled | self._ledger.compiled
+            if prepared in known:
+                return None
+            from qloom.journal.codec import encode  # loads msgspec
+
+            self._ledger.writer().append(records.COMPILED, encode((prepared, *compiled)))
+            self._ledger.compiled[prepared] = compiled
+            return next((before for before in reversed(known.values()) if before.source == compiled.source), None)
 
     def close(self) -> None:
         if not self._ledger.refusal:

@@ -307,7 +307,8 @@ class LaneRecorder:
         from qloom.journal.divergence import divergence
 
         ledger = self._ledger
-        error = divergence(recorded, call, job_id=ledger.job_id, lane=self._name, position=self._position)
+        compiled = ledger.history().compiled | ledger.compiled
+        error = divergence(recorded, call, job_id=ledger.job_id, lane=self._name, position=self._position, compiled=compiled)
         if not ledger.accept_divergence or self._history is None:
             raise error
         self._record(records.DROPPED, (self._metric,))

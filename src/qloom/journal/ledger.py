@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from qloom.journal.history import History
+    from qloom.tasks import Compiled
 
 
 class Ledger:
@@ -25,6 +26,7 @@ class Ledger:
         accept_divergence: whether a replay that asks something else goes on fresh.
         retry_waits_s: waits between tries while a device does not answer.
         problems: what was found and is worth saying, as sentences.
+        compiled: digest of a structure that was prepared in this attempt -> what a compiler made of it.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Ledger:
         self.accept_divergence = accept_divergence
         self.retry_waits_s = retry_waits_s
         self.problems: list[str] = []
+        self.compiled: dict[str, Compiled] = {}
         self.blobs = records.blob_folder(checkpoints)
         self.refusal = ""
         self._path = records.journal_folder(checkpoints) / f"{attempt}-{writer}{SUFFIX}"

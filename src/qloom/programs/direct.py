@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from qloom.contracts import Device, Prepared
     from qloom.results import Engine, Result
-    from qloom.tasks import Question
+    from qloom.tasks import Compiled, Question
 
 
 class Metric(NamedTuple):
@@ -151,6 +151,9 @@ class DirectRecorder:
         return None if self._checkpoint is None else dict(loads(self._checkpoint))
 
     def engine_used(self, prepared: str, engine: Engine) -> Engine | None:
+        return None
+
+    def compiled_as(self, prepared: str, compiled: Compiled) -> Compiled | None:
         return None
 
     def close(self) -> None:

@@ -270,7 +270,7 @@ class DeviceContract:
             prepared.run({"zz": 0.0, "a": 0.0, "m": 0.0}, shots=10)
 
     def test_a_circuit_that_is_too_large_is_refused_before_it_is_prepared(self, device: Device) -> None:
-        large = Circuit(device.spec().num_qubits + 1).h(0)
+        large = Circuit(device.spec().num_qubits + 1).ry(0.3, 0)
         assert device.check(large)
         with pytest.raises(Unsupported, match=str(large.num_qubits)):
             device.prepare(large)

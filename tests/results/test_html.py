@@ -1,9 +1,12 @@
 """What a notebook shows of a result."""
 
 import numpy as np
+import pytest
+from hypothesis import given, settings
 
 from qloom.results import Engine, Result, SampleTable
 from tests.report.test_html import Page
+from tests.results.helpers import random_bits, results, texts, wide
 
 ENGINE = Engine("<qulacs>", "1")
 
@@ -62,3 +65,23 @@ def test_a_result_of_circuits_without_bits_or_shots_is_shown() -> None:
 
 def test_names_of_engines_are_escaped() -> None:
     assert "engine=<qulacs>" in page(sampled(1, [1, 1])).text
+
+
+def test_a_wide_result_is_shown_by_its_most_frequent_rows_and_long_keys_are_cut() -> None:
+    bits = random_bits(1, 200)[[0] * 7]
+    bits[3, 100] ^= 1
+    shown = page(wide(bits)).text
+    begin, end = texts(bits[:1])[0][:40], texts(bits[:1])[0][-16:]
+    assert f"{begin}...{end} (200 bits) 6" in shown
+    assert f"{begin}...{end} (200 bits) 1" in shown
+
+
+def test_a_wide_result_of_many_shots_does_not_hold_up_the_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qloom.results.html.COUNTED_ROWS", 99)
+    assert "100 shots of 70 bits, in the order of measurement; too many for a picture" in page(wide(random_bits(100, 70))).text
+
+
+@given(results())
+@settings(max_examples=30)
+def test_every_result_is_shown(result: Result) -> None:
+    assert "Result:" in page(result).text

@@ -1,0 +1,235 @@
+"""Circuits made ready in an engine that draws its own samples: noise, feed-forward, stabilizers, tensor networks."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from qloom.devices.common import KINDS, ORDER_MASK, constant, first_seed, following_seeds, prepared_digest, read_sets
+from qloom.devices.pauli_sums import GroupEstimator
+from qloom.devices.sampler import MAX_SHOTS
+from qloom.devices.shot_engines import ManySets
+from qloom.errors import InvalidTask, UnknownName, Unsupported
+from qloom.kit.parameter_shift import ShiftedCircuit
+from qloom.results import IN_ORDER, Result, SampleTable
+from qloom.results.memory import require_memory
+from qloom.tasks import read_shots
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from qloom.circuits import Circuit, Observable
+    from qloom.contracts import TaskHandle
+    from qloom.devices.shot_engines import Settings, ShotCircuit, ShotLibrary
+    from qloom.results import Engine, IntArray, KeyArray
+    from qloom.tasks import FloatArray, ParameterValues
+
+NARROW_BITS = 64
+"""Up to so many qubits a basis state is one number."""
+
+
+class _Item(NamedTuple):
+    """One circuit of several."""
+
+    circuit: ShotCircuit
+    num_qubits: int
+
+
+class PreparedShots:
+    """Circuits, and what is to be measured, ready in an engine that draws its own samples.
+
+    Args:
+        circuits: checked already, with the same parameters.
+        observables: what `estimate` and `gradient` ask for; on as many qubits as the circuits.
+        library: the engine, which has nothing against the circuits.
+        settings: how they are simulated.
+        threads: asked for, or None.
+        option_text: the device's options, for the digest.
+        reason: why this engine was picked.
+        keep: keeps a task under its token and returns its handle.
+    """
+
+    def __init__(
+        self,
+        circuits: Sequence[Circuit],
+        observables: Sequence[Observable],
+        *,
+        library: ShotLibrary,
+        settings: Settings,
+        threads: int | None,
+        option_text: str,
+        reason: str,
+        keep: Callable[[str | None, Callable[[], Result]], TaskHandle],
+    ) -> None:
+        self._circuits = tuple(circuits)
+        self._observables = tuple(observables)
+        self._library = library
+        self._settings = settings
+        self._threads = threads
+        self._option_text = option_text
+        self._keep = keep
+        self._names = self._circuits[0].parameters
+        made = [library.compile(circuit, self._observables, settings, threads) for circuit in circuits]
+        self._items = [_Item(ready, circuit.num_qubits) for (_, ready), circuit in zip(made, circuits, strict=True)]
+        self._engine = made[0][0]._replace(reason=reason or made[0][0].reason)
+        self._lengths = tuple(circuit.key_length for circuit in circuits)
+        self._shifted: list[tuple[ShiftedCircuit, ShotCircuit]] | None = None
+
+    @property
+    def digest(self) -> str:
+        return prepared_digest(self._option_text, self._circuits, self._observables)
+
+    @property
+    def engine(self) -> Engine:
+        return self._engine
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        return self._names
+
+    def run(self, parameters: ParameterValues = None, shots: int = 1000, *, seed: int | None = None) -> Result:
+        shots = _shots(shots)
+        seeds = following_seeds(first_seed(seed))
+        sets = read_sets(self._names, parameters)
+        for bits in self._lengths:
+            if bits > NARROW_BITS:
+                require_memory("samples", shots * len(sets), bits)
+        keys: list[KeyArray] = []
+        counts: list[IntArray] = []
+        splits = [0]
+        order = next(seeds) & ORDER_MASK
+        for item in self._items:
+            rows = item.circuit.table.rows(sets).tolist()
+            for drawn in _samples(item.circuit, rows, shots, list(islice(seeds, len(rows)))):
+                keys.append(drawn[0])
+                counts.append(drawn[1])
+                splits.append(splits[-1] + len(drawn[1]))
+        wide = keys[0].ndim > 1
+        samples = SampleTable(np.concatenate(keys), np.concatenate(counts), tuple(splits), IN_ORDER if wide else order)
+        return self._result(shots, sets, samples=samples)
+
+    def estimate(self, parameters: ParameterValues = None, shots: int | None = None, *, seed: int | None = None) -> Result:
+        self._require_observables()
+        sets = read_sets(self._names, parameters)
+        if shots is not None:
+            return self._from_shots(sets, _shots(shots), first_seed(seed))
+        rows = [row for item in self._items for row in _expectations(item.circuit, item.circuit.table.rows(sets).tolist())]
+        return self._result(None, sets, values=np.array(rows))
+
+    def gradient(self, parameters: ParameterValues = None) -> Result:
+        """By parameter shifts: exact where the values are."""
+        self._require_observables()
+        sets = read_sets(self._names, parameters)
+        values, gradients = [], []
+        for shifted, circuit in self._shifted_circuits():
+            for row in sets:
+                asked = circuit.table.rows(shifted.sets(row)).tolist()
+                found = np.array(_expectations(circuit, asked))
+                values.append(found[0])
+                gradients.append(shifted.gradients(row, found))
+        return self._result(None, sets, values=np.array(values), gradients=np.array(gradients))
+
+    def submit(
+        self,
+        kind: str,
+        parameters: ParameterValues = None,
+        shots: int | None = None,
+        *,
+        seed: int | None = None,
+        token: str | None = None,
+    ) -> TaskHandle:
+        if kind not in KINDS:
+            raise UnknownName.among("kind of task", kind, KINDS)
+
+        def compute() -> Result:
+            if kind == "sample":
+                return self.run(parameters, 1000 if shots is None else shots, seed=seed)
+            return self.estimate(parameters, shots, seed=seed) if kind == "estimate" else self.gradient(parameters)
+
+        return self._keep(token, compute)
+
+    # ---- inside --------------------------------------------------------------------------------------------------
+
+    def _require_observables(self) -> None:
+        if not self._observables:
+            raise InvalidTask("prepared without observables, so there is nothing to estimate; prepare(circuit, observables=...)")
+
+    def _result(
+        self,
+        shots: int | None,
+        sets: FloatArray,
+        *,
+        samples: SampleTable | None = None,
+        values: FloatArray | None = None,
+        standard_errors: FloatArray | None = None,
+        gradients: FloatArray | None = None,
+    ) -> Result:
+        notes = {name: value for item in self._items for name, value in item.circuit.notes.items()}
+        return Result(
+            engine=self._engine,
+            shots=shots,
+            sets=len(sets),
+            key_lengths=self._lengths,
+            samples=samples,
+            values=values,
+            standard_errors=standard_errors,
+            gradients=gradients,
+            metadata=notes,
+        )
+
+    def _from_shots(self, sets: FloatArray, shots: int, seed: int) -> Result:
+        """One measurement for each group of each observable, each with its own shots, so that errors are independent."""
+        self._check_narrow()
+        seeds = following_seeds(seed)
+        values = np.tile([constant(observable) for observable in self._observables], (len(self._items) * len(sets), 1))
+        variances = np.zeros_like(values)
+        estimators = [
+            (column, GroupEstimator(observable, group))
+            for column, observable in enumerate(self._observables)
+            for group in observable.groups
+        ]
+        rows = ((item, angles) for item in self._items for angles in item.circuit.table.rows(sets).tolist())
+        for row, (item, angles) in enumerate(rows):
+            for column, estimator in estimators:
+                drawn = item.circuit.sample_in(angles, estimator.basis, shots, next(seeds))
+                mean, variance = estimator.estimate(*drawn)
+                values[row, column] += mean
+                variances[row, column] += variance
+        return self._result(shots, sets, values=values, standard_errors=np.sqrt(variances))
+
+    def _check_narrow(self) -> None:
+        for item in self._items:
+            if item.num_qubits > NARROW_BITS:
+                raise Unsupported(
+                    f"values from shots are worked out for at most {NARROW_BITS} qubits, the circuit has {item.num_qubits}; "
+                    "sample the bases with run(), or ask for exact values where the engine has them"
+                )
+
+    def _shifted_circuits(self) -> list[tuple[ShiftedCircuit, ShotCircuit]]:
+        if self._shifted is None:
+            shifted = [ShiftedCircuit(circuit) for circuit in self._circuits]
+            self._shifted = [
+                (one, self._library.compile(one.circuit, self._observables, self._settings, self._threads)[1]) for one in shifted
+            ]
+        return self._shifted
+
+
+def _samples(circuit: ShotCircuit, rows: list[list[float]], shots: int, seeds: list[int]) -> list[tuple[KeyArray, IntArray]]:
+    if isinstance(circuit, ManySets) and len(rows) > 1:
+        return circuit.sample_sets(rows, shots, seeds)
+    return [circuit.sample(angles, shots, seed) for angles, seed in zip(rows, seeds, strict=True)]
+
+
+def _expectations(circuit: ShotCircuit, rows: list[list[float]]) -> list[list[float]]:
+    if isinstance(circuit, ManySets) and len(rows) > 1:
+        return circuit.expectation_sets(rows)
+    return [circuit.expectations(angles) for angles in rows]
+
+
+def _shots(given: object) -> int:
+    shots = read_shots(given)
+    if shots > MAX_SHOTS:
+        raise Unsupported(f"{shots} shots, sim allows {MAX_SHOTS}")
+    return shots
