@@ -9,11 +9,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.harness import ROOT, Bench, Effort, Figure, measure, pin
-from benchmarks.output import as_json, as_markdown, as_table, cells, closing, machine
+from benchmarks.harness import ROOT, Bench, Effort, Figure, Survey, measure, pin
+from benchmarks.output import as_json, as_markdown, as_table, cells, closing, machine, notes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import ModuleType
 
     from benchmarks.pairs import Row
 
@@ -69,31 +70,37 @@ def _positive(text: str) -> int:
     return value
 
 
-def all_figures() -> list[Figure]:
+def all_figures() -> list[Figure | Survey]:
     """Return every figure, in the order they are measured: short ones first."""
     from benchmarks import (
+        figures_circuits,
+        figures_growth,
         figures_intake,
         figures_jobs,
         figures_journal,
         figures_processes,
         figures_reports,
+        figures_router,
         figures_simulator,
         figures_warm,
     )
 
-    modules = (
+    modules: tuple[ModuleType, ...] = (
         figures_simulator,
+        figures_circuits,
         figures_journal,
         figures_intake,
         figures_reports,
         figures_processes,
         figures_warm,
         figures_jobs,
+        figures_router,
+        figures_growth,
     )
     return [figure for module in modules for figure in module.FIGURES]
 
 
-def chosen(figures: Sequence[Figure], *, only: str, quick: bool) -> list[Figure]:
+def chosen(figures: Sequence[Figure | Survey], *, only: str, quick: bool) -> list[Figure | Survey]:
     """Return the figures whose name or peer contains the pattern; with `quick`, the smallest sizes among them."""
     pattern = f"*{only.lower()}*"
     return [
@@ -103,7 +110,7 @@ def chosen(figures: Sequence[Figure], *, only: str, quick: bool) -> list[Figure]
     ]
 
 
-def run(figures: Sequence[Figure], effort: Effort, build: Path) -> list[Row]:
+def run(figures: Sequence[Figure | Survey], effort: Effort, build: Path) -> list[Row]:
     """Measure the figures one after the other; the files are written anew after each, so a stopped run leaves what it has."""
     from rich.console import Console
 
@@ -116,7 +123,7 @@ def run(figures: Sequence[Figure], effort: Effort, build: Path) -> list[Row]:
             print(f"    {' | '.join(cells(rows[-1])[1:])}", file=sys.stderr, flush=True)
             write(rows, facts, build)
     Console(width=None if sys.stdout.isatty() else 180).print(as_table(rows))
-    print(closing(rows))
+    print("\n".join([*notes(rows), closing(rows)]))
     return rows
 
 

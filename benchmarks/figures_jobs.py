@@ -131,4 +131,5 @@ def figures(module: str, environment: str | None, peer: str, targets: dict[int, 
 FIGURES = [
     *figures("braket_local", "braket-sdk", "Braket LocalSimulator", {4: 250, 10: 180, 16: 25, 20: 3}),
     *figures("aer", None, "Aer, transpiled once", {4: 20, 10: 15, 16: 6, 20: 2}),
+    *figures("pennylane_qnode", None, "PennyLane QNode with shots on lightning.qubit", {10: 20}),
 ]

@@ -29,7 +29,7 @@ BATCH = 100
 
 def our_loop(num_qubits: int) -> Callable[[FloatArray], dict[str, int]]:
     """Return one iteration as a user writes it: another seed each time, the counts read."""
-    prepared = qloom.device("sim").prepare(ours.circuit(ansatz(num_qubits), num_qubits))
+    prepared = qloom.device(ours.DEVICE).prepare(ours.circuit(ansatz(num_qubits), num_qubits))
     seeds = itertools.count(1)
 
     def once(parameters: FloatArray) -> dict[str, int]:
@@ -55,7 +55,7 @@ def many_sets(_bench: Bench, num_qubits: int) -> Iterator[Sides]:
     ways = raw.candidates(ansatz(num_qubits), num_qubits, SHOTS)
     label = ours.fastest(ways, sets)
     once = ways[label]
-    prepared = qloom.device("sim").prepare(ours.circuit(ansatz(num_qubits), num_qubits))
+    prepared = qloom.device(ours.DEVICE).prepare(ours.circuit(ansatz(num_qubits), num_qubits))
     seeds = itertools.count(1)
 
     def mine(batch: FloatArray) -> list[dict[str, int]]:
@@ -80,27 +80,13 @@ def one_item(step: Callable[[FloatArray], list[dict[str, int]]], item: int, batc
 def estimate(_bench: Bench, num_qubits: int) -> Iterator[Sides]:
     """Give one exact expectation value of an observable with 15 Pauli terms."""
     sets, terms = ours.arrays(num_qubits), pauli_terms(num_qubits)
-    prepared = qloom.device("sim").prepare(ours.circuit(ansatz(num_qubits), num_qubits), observables=qloom.Observable(terms))
+    prepared = qloom.device(ours.DEVICE).prepare(ours.circuit(ansatz(num_qubits), num_qubits), observables=qloom.Observable(terms))
     theirs = raw.lightning_estimate(ansatz(num_qubits), num_qubits, terms)
 
     def mine(parameters: FloatArray) -> float:
         return prepared.estimate(parameters).value
 
     assert abs(mine(sets[0]) - theirs(sets[0])) < 1e-9, "the two sides give different values"
-    yield Sides(ours.cycling(mine, sets), ours.cycling(theirs, sets))
-
-
-@contextmanager
-def gradient(_bench: Bench, num_qubits: int) -> Iterator[Sides]:
-    """Give the derivatives of one expectation value by every parameter."""
-    sets, terms = ours.arrays(num_qubits), pauli_terms(num_qubits)
-    prepared = qloom.device("sim").prepare(ours.circuit(ansatz(num_qubits), num_qubits), observables=qloom.Observable(terms))
-    theirs = raw.lightning_gradient(ansatz(num_qubits), num_qubits, terms)
-
-    def mine(parameters: FloatArray) -> FloatArray:
-        return prepared.gradient(parameters).gradients
-
-    assert np.abs(mine(sets[0]).ravel() - theirs(sets[0]).ravel()).max() < 1e-9, "the two sides give different derivatives"
     yield Sides(ours.cycling(mine, sets), ours.cycling(theirs, sets))
 
 
@@ -133,10 +119,5 @@ FIGURES = [
             quick=size <= 4,
         )
         for size in (4, 10, 16)
-    ),
-    Figure(
-        name="gradient, 96 parameters, 15 Pauli terms, 12 qubits",
-        peer="raw: lightning adjoint",
-        open=partial(gradient, num_qubits=12),
     ),
 ]

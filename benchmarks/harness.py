@@ -10,7 +10,7 @@ import time
 import traceback
 import zlib
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -42,22 +42,59 @@ class Sides:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class Asked:
     """One thing to measure.
 
     Attributes:
         name: what, and how large; `--only` looks for its pattern in it.
         peer: whom against.
-        open: makes both sides ready, and takes them down.
         target: what has to be reached; without a value the figure only informs.
         quick: whether `--quick` measures it too.
     """
 
     name: str
     peer: str
-    open: Callable[[Bench], AbstractContextManager[Sides]]
     target: Target = field(default_factory=Target)
     quick: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure(Asked):
+    """What is measured in pairs.
+
+    Attributes:
+        open: makes both sides ready, and takes them down.
+    """
+
+    open: Callable[[Bench], AbstractContextManager[Sides]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What a survey comes to; the names are those of a row.
+
+    Attributes:
+        note: what else is to be said.
+    """
+
+    ours: float
+    theirs: float
+    ratio: float
+    low: float
+    high: float
+    n: int
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey(Asked):
+    """What is measured over many cases, each in its own way, and comes to one ratio.
+
+    Attributes:
+        take: measures; raises `NotRunError` where it cannot.
+    """
+
+    take: Callable[[Bench], Finding]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +111,7 @@ class Effort:
     pairs: int = 30
     minimum_s: float = 0.005
     seed: int = 1
-    limit_s: float = 1100.0
+    limit_s: float = 2400.0
 
 
 class Bench:
@@ -83,6 +120,7 @@ class Bench:
     def __init__(self, effort: Effort, build: Path, root: Path = ROOT) -> None:
         self.effort = effort
         self.root = root
+        self.build = build
         build.mkdir(parents=True, exist_ok=True)
         self.folder = Path(tempfile.mkdtemp(prefix="bench-", dir=build.resolve()))
         self.workers = Workers(root, self.folder)
@@ -116,11 +154,13 @@ def pin() -> None:
         del os.environ[name]
 
 
-def measure(figure: Figure, bench: Bench) -> Row:
-    """Measure one figure, again when its peer was noisy. Never raises: what cannot be measured becomes a row that says why."""
+def measure(figure: Figure | Survey, bench: Bench) -> Row:
+    """Measure one figure, one in pairs again when its peer was noisy. Never raises: what cannot be measured becomes a row that says why."""
     if bench.elapsed_s > bench.effort.limit_s:
         return not_run(figure.name, figure.peer, figure.target, f"the time limit of {bench.effort.limit_s:g} s was reached")
     try:
+        if isinstance(figure, Survey):
+            return Row(figure=figure.name, peer=figure.peer, target=figure.target, **asdict(figure.take(bench)))
         with ExitStack() as stack:
             sides = stack.enter_context(figure.open(bench))
             return calmest(list(_tries(figure, sides, bench)))

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     FloatArray = npt.NDArray[np.float64]
 
+DEVICE = "sim:threads=1"
+"""Without it, more than 16 qubits would be given every core, and the peers have one."""
 SAMPLES = 8
 """Samples of 1000 shots that both sides are compared by before they are timed."""
 TRIAL_S = 0.003
@@ -88,4 +90,4 @@ def agree(ours: Mapping[str, int], theirs: Mapping[str, int]) -> None:
     assert not told, f"the two sides do not do the same: {told}"
 
 
-__all__ = ["SHOTS", "agree", "arrays", "circuit", "cycling", "fastest", "samples"]
+__all__ = ["DEVICE", "SHOTS", "agree", "arrays", "circuit", "cycling", "fastest", "samples"]

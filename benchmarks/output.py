@@ -19,7 +19,20 @@ if TYPE_CHECKING:
     from benchmarks.pairs import Row
 
 COLUMNS = ("figure", "ours", "peer", "theirs", "ratio", "95 %", "n", "target", "met")
-LIBRARIES = ("qloom", "numpy", "pennylane-lightning", "qulacs", "msgspec", "qiskit", "qiskit-aer", "openqasm3", "prefect")
+LIBRARIES = (
+    "qloom",
+    "numpy",
+    "pennylane-lightning",
+    "qulacs",
+    "stim",
+    "pennylane",
+    "msgspec",
+    "qiskit",
+    "qiskit-aer",
+    "openqasm3",
+    "prefect",
+    "mqt-bench",
+)
 
 
 def seconds(value: float | None) -> str:
@@ -98,7 +111,13 @@ def as_json(rows: Iterable[Row]) -> str:
 def as_markdown(rows: Sequence[Row], facts: Sequence[str]) -> str:
     """Return the content of bench.md."""
     lines = ["# Benchmarks", "", *facts, "", _line(COLUMNS), _line(["---"] * len(COLUMNS)), *(_line(cells(row)) for row in rows)]
-    return "\n".join([*lines, "", closing(rows), ""])
+    return "\n".join([*lines, "", *notes(rows), closing(rows), ""])
+
+
+def notes(rows: Iterable[Row]) -> list[str]:
+    """Return what else is to be said about rows that were measured, as lines of a list with an empty line after it."""
+    found = [f"- {row.figure}: {row.note}" for row in rows if row.note and row.ratio is not None]
+    return [*found, ""] if found else []
 
 
 def _line(values: Iterable[str]) -> str:

@@ -65,7 +65,7 @@ class Row:
         ratio, low, high: median of the pairs' ratios and its 95 % interval.
         n: pairs measured.
         spread: interquartile range of the peer's timings over their median.
-        note: why it was not measured; empty where it was.
+        note: why it was not measured, or what else is to be said.
     """
 
     figure: str

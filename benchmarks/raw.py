@@ -214,12 +214,16 @@ def lightning_hamiltonian(terms: dict[str, float]) -> Any:
     """Return an observable in lightning's own form."""
     from pennylane_lightning.lightning_qubit_ops import observables
 
+    return observables.HamiltonianC128(np.array(list(terms.values())), [lightning_product(string) for string in terms])
+
+
+def lightning_product(string: str) -> Any:
+    """Return one Pauli string, letter i on qubit i, in lightning's own form."""
+    from pennylane_lightning.lightning_qubit_ops import observables
+
     names = {"X": "PauliX", "Y": "PauliY", "Z": "PauliZ"}
-    products = []
-    for string in terms:
-        factors = [observables.NamedObsC128(names[letter], [wire]) for wire, letter in enumerate(string) if letter != "I"]
-        products.append(factors[0] if len(factors) == 1 else observables.TensorProdObsC128(factors))
-    return observables.HamiltonianC128(np.array(list(terms.values())), products)
+    factors = [observables.NamedObsC128(names[letter], [wire]) for wire, letter in enumerate(string) if letter != "I"]
+    return factors[0] if len(factors) == 1 else observables.TensorProdObsC128(factors)
 
 
 def lightning_estimate(gates: Sequence[Gate], num_qubits: int, terms: dict[str, float]) -> Callable[[FloatArray], float]:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from qloom.errors import MissingExtra, UnknownName
+from qloom.errors import InvalidSetting, MissingExtra, UnknownName
 from qloom.kit.installed import State, path_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from importlib.metadata import EntryPoint
 
     from qloom.contracts import Device, Executor
@@ -102,6 +102,25 @@ def check_device_name(name: str) -> str:
         if check is not None and (settled := check(rest)):
             return f"{scheme}:{settled}"
     return name
+
+
+def calibrate_device(name: str) -> Iterator[dict[str, Any]]:
+    """Measure what a device's choices rest on, by the function `calibrate()` beside the registered one; see `devices.sim`.
+
+    Raises:
+        UnknownName: no such device.
+        InvalidSetting: it has nothing to calibrate.
+    """
+    scheme = name.partition(":")[0]
+    known = {entry.name: entry for entry in _entries("device")}
+    if scheme not in known:
+        raise UnknownName.among("device", name, known)
+    beside = sys.modules.get(getattr(_load(known[scheme]), "__module__", ""))
+    measure = getattr(beside, "calibrate", None)
+    if measure is None:
+        raise InvalidSetting(f"device {name} has nothing to calibrate; sim has")
+    found: Iterator[dict[str, Any]] = measure()
+    return found
 
 
 def create_executor(name: str, **options: Any) -> Executor:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qloom import catalogue
 from qloom.app import application
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from qloom.programs.quantum import QuantumDevice
 
 
@@ -25,6 +27,19 @@ def device(name: str | None = None) -> QuantumDevice:
     {'10': 10}
     """
     return application().device(name)
+
+
+def calibrate(name: str = "sim") -> Iterator[dict[str, Any]]:
+    """Measure what a simulator's choice of engine rests on, and keep it for this machine; takes seconds.
+
+    Yields:
+        `note` for people as it goes on; at the end also `file`, `calibration` and `examples`.
+
+    Raises:
+        UnknownName: no such device.
+        InvalidSetting: it has nothing to calibrate.
+    """
+    return catalogue.calibrate_device(name)
 
 
 def plugins(kind: str | None = None) -> list[catalogue.Part]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qloom.api import devices
-from qloom.cli.output import Json, emit, people, table
+from qloom.cli.output import Json, emit, notes, people, table
 from qloom.convert import read_circuit
 from qloom.errors import InvalidSetting, InvalidTask, UnknownName, Unsupported
 from qloom.specs import Fit, Requirements, fit
@@ -113,6 +113,19 @@ def run(
     )
     if len(ordered) > SHOWN_KEYS:
         people().print(f"... and {len(ordered) - SHOWN_KEYS} more keys (--json gives all)")
+
+
+@app.command()
+def calibrate(name: Annotated[str, typer.Argument(help="The simulator, such as sim.")] = "sim", as_json: Json = False) -> None:
+    """Measure what operations cost on this machine, so that sim picks the fastest engine for large circuits; takes seconds."""
+    measured: dict[str, Any] = {}
+    for step in devices.calibrate(name):
+        notes().print(step["note"])
+        measured = step
+    if as_json:
+        emit({"device": name} | measured)
+        return
+    table(f"kept in {measured['file']}", ["engine", "what it takes"], list(measured["examples"].items()))
 
 
 def _values(texts: list[str]) -> dict[str, float]:

@@ -155,8 +155,6 @@ class _Walk:
             self._if(operation, qubits, clbits, bits)
         elif name == "for_loop" and kind == "ForLoopOp":
             self._loop(operation, qubits, clbits)
-        elif kind == "PermutationGate":
-            self.steps += _swaps(operation.pattern, qubits)
         elif kind == "AnnotatedOperation":
             self._annotated(operation, qubits)
         elif self._is_controlled(operation):
@@ -208,6 +206,9 @@ class _Walk:
             raise InvalidCircuit(f"the definition of {name!r} is nested more than {_MAX_NESTING} deep")
 
     def _opened(self, operation: Any, qubits: tuple[int, ...], clbits: tuple[int, ...]) -> None:
+        if type(operation).__name__ == "PermutationGate":  # the one library gate whose definition only the transpiler knows
+            self.steps += _swaps(operation.pattern, qubits)
+            return
         definition = getattr(operation, "definition", None)
         if definition is None:
             raise InvalidCircuit(
@@ -272,12 +273,12 @@ def _swaps(pattern: Sequence[int], qubits: tuple[int, ...]) -> list[Instruction]
     >>> [step.qubits for step in _swaps([1, 2, 0], (5, 6, 7))]
     [(5, 6), (6, 7)]
     """
-    wanted = [int(place) for place in pattern]
-    swaps = []
-    for place in range(len(wanted)):
-        while (source := wanted[place]) != place:
+    held, swaps = list(range(len(qubits))), []
+    for place, wanted in enumerate(pattern):
+        source = held.index(int(wanted))
+        if source != place:
             swaps.append(Instruction("swap", (qubits[place], qubits[source])))
-            place, wanted[place] = source, place  # noqa: PLW2901  along the cycle
+            held[place], held[source] = held[source], held[place]
     return swaps
 
 

@@ -23,11 +23,12 @@ from qloom.circuits import Circuit, Instruction
 from qloom.devices.aer_bonds import Bonds
 from qloom.devices.aer_circuits import Facts, Ready, Recorder, facts_of, perfect
 from qloom.devices.compiled import KeyMap
-from qloom.devices.engines import FREE_BYTES, memory_limit, suitable_threads
+from qloom.devices.engines import FREE_BYTES, suitable_threads
 from qloom.devices.sampler import draw, seeded
 from qloom.errors import MissingExtra, Unsupported
 from qloom.kit.angle_table import AngleTable
 from qloom.results import Engine
+from qloom.results.memory import memory_limit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

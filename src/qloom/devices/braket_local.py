@@ -17,7 +17,7 @@ from qloom.circuits.gates import GATES
 from qloom.devices.braket_operations import Operations, pauli, require_braket, turns, width_reasons
 from qloom.devices.common import TaskShelf, check_together, numbered, positive, read_circuits, read_observables, read_options
 from qloom.devices.compiled import KeyMap
-from qloom.devices.engines import FREE_BYTES, memory_limit, suitable_threads
+from qloom.devices.engines import FREE_BYTES, suitable_threads
 from qloom.devices.lowering import without_idle_resets
 from qloom.devices.prepared_shots import PreparedShots
 from qloom.devices.sampler import MAX_SHOTS, draw, drawing_bytes, seeded
@@ -25,6 +25,7 @@ from qloom.devices.shot_engines import Settings
 from qloom.errors import InvalidSetting, UnknownName, Unsupported
 from qloom.kit.angle_table import AngleTable
 from qloom.results import Engine
+from qloom.results.memory import memory_limit
 from qloom.specs import DeviceSpec, needs, reasons_against
 from qloom.tasks import read_shots
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from qloom.results.memory import memory_limit
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from qloom.circuits import Circuit, Observable
     from qloom.devices.compiled import AngleTable
@@ -17,16 +18,10 @@ if TYPE_CHECKING:
 SINGLE_THREAD_QUBITS = 16
 """Up to so many qubits one thread is as fast as several, and what it computes is the same to the last bit."""
 
-AVAILABLE_PART = 0.8
-"""The part of available memory that simulations may take unless a limit is given."""
-
 AMPLITUDE_BYTES = 16
 PROBABILITY_BYTES = 8
 DIAGONAL_BYTES = 1 << 26
 """The most memory for an observable's diagonals, kept between calls; what does not fit is summed term by term."""
-
-CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-CGROUP_USES = ("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes")
 
 
 class EngineCircuit(Protocol):
@@ -123,29 +118,6 @@ def needed_bytes(kind: str, num_qubits: int, *, observables: int = 1, threads: i
     states = {"sample": 1, "estimate": 2, "gradient": 4 + observables + 3 * threads}[kind]
     kept = observables * DIAGONAL_BYTES if kind != "sample" and num_qubits > SINGLE_THREAD_QUBITS else 0
     return ((states * AMPLITUDE_BYTES + PROBABILITY_BYTES) << num_qubits) + kept
-
-
-def memory_limit() -> int:
-    """Return 80 % of the memory that is available to this process now, in bytes: the machine's, or its cgroup's if less."""
-    return int(AVAILABLE_PART * min(_available()))
-
-
-def _available() -> Iterable[int]:
-    for line in _text("/proc/meminfo").splitlines():
-        if line.startswith("MemAvailable:"):
-            yield 1024 * int(line.split()[1])
-    for limit, use in zip(CGROUP_LIMITS, CGROUP_USES, strict=True):
-        allowed, used = _text(limit).strip(), _text(use).strip()
-        if allowed.isdigit() and used.isdigit():
-            yield max(0, int(allowed) - int(used))
-    yield os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def _text(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="ascii")
-    except OSError:
-        return ""
 
 
 def memory_reason(what: str, num_qubits: int, need: int, limit: int | None) -> str | None:

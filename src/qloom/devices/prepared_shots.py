@@ -13,7 +13,7 @@ from qloom.devices.sampler import MAX_SHOTS
 from qloom.devices.shot_engines import ManySets
 from qloom.errors import InvalidTask, UnknownName, Unsupported
 from qloom.kit.parameter_shift import ShiftedCircuit
-from qloom.results import IN_ORDER, Result, SampleTable
+from qloom.results import Result, table_of
 from qloom.results.memory import require_memory
 from qloom.tasks import read_shots
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from qloom.circuits import Circuit, Observable
     from qloom.contracts import TaskHandle
     from qloom.devices.shot_engines import Settings, ShotCircuit, ShotLibrary
-    from qloom.results import Engine, IntArray, KeyArray
+    from qloom.results import Engine, IntArray, KeyArray, SampleTable
     from qloom.tasks import FloatArray, ParameterValues
 
 NARROW_BITS = 64
@@ -96,19 +96,13 @@ class PreparedShots:
         for bits in self._lengths:
             if bits > NARROW_BITS:
                 require_memory("samples", shots * len(sets), bits)
-        keys: list[KeyArray] = []
-        counts: list[IntArray] = []
-        splits = [0]
         order = next(seeds) & ORDER_MASK
+        drawn: list[tuple[KeyArray, IntArray]] = []
         for item in self._items:
             rows = item.circuit.table.rows(sets).tolist()
-            for drawn in _samples(item.circuit, rows, shots, list(islice(seeds, len(rows)))):
-                keys.append(drawn[0])
-                counts.append(drawn[1])
-                splits.append(splits[-1] + len(drawn[1]))
-        wide = keys[0].ndim > 1
-        samples = SampleTable(np.concatenate(keys), np.concatenate(counts), tuple(splits), IN_ORDER if wide else order)
-        return self._result(shots, sets, samples=samples)
+            drawn += _samples(item.circuit, rows, shots, list(islice(seeds, len(rows))))
+        lengths = [length for length in self._lengths for _ in sets]
+        return self._result(shots, sets, samples=table_of(drawn, lengths, order))
 
     def estimate(self, parameters: ParameterValues = None, shots: int | None = None, *, seed: int | None = None) -> Result:
         self._require_observables()

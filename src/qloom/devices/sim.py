@@ -8,10 +8,11 @@ noise, mid-circuit measurement, feed-forward, and matrix product states. `Prepar
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qloom.circuits import Circuit, Observable
 from qloom.circuits.gates import GATES
+from qloom.devices import calibrating
 from qloom.devices.choosing import (
     ENGINES,
     FEATURES,
@@ -40,7 +41,7 @@ from qloom.specs import DeviceSpec, reasons_against
 from qloom.tasks import read_shots
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from qloom.contracts import Device, Prepared, TaskHandle
     from qloom.devices.engines import EngineLibrary
@@ -140,6 +141,11 @@ def _noise(given: object) -> NoiseModel | None:
     if given is None or isinstance(given, NoiseModel):
         return given
     return NoiseModel.load(str(given))
+
+
+def calibrate() -> Iterator[dict[str, Any]]:
+    """Measure what operations cost on this machine; see `devices.calibrating`."""
+    return calibrating.calibrate()
 
 
 class SimDevice:

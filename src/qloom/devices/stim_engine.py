@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qloom.devices.engines import FREE_BYTES, memory_limit
+from qloom.devices.engines import FREE_BYTES
 from qloom.devices.sampler import seeded
 from qloom.devices.stim_program import line, problems, program
 from qloom.devices.stim_values import Backwards
 from qloom.errors import MissingExtra, Unsupported
 from qloom.kit.angle_table import AngleTable
 from qloom.results import Engine
+from qloom.results.memory import memory_limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
