@@ -168,7 +168,7 @@ def clifford(_bench: Bench, num_qubits: int) -> Iterator[Sides]:
     """Take 1000 shots as an array of bits, shape (shots, qubits); the peer is stim's compiled sampler, which gives the same."""
     steps = clifford_steps(num_qubits)
     prepared = qloom.device("sim").prepare(in_our_words(steps, num_qubits))
-    sample = in_stims_words(steps, num_qubits).compile_sampler(seed=1).sample
+    sample: Callable[[int], Bits] = in_stims_words(steps, num_qubits).compile_sampler(seed=1).sample
     seeds = itertools.count(1)
 
     def mine() -> Bits:

@@ -1,4 +1,4 @@
-"""Reading circuits: OpenQASM 3 text with inputs, against the reference parser; live Qiskit circuits, against walking over them."""
+"""Reading circuits: OpenQASM 3 text with inputs, against the reference parser; live Qiskit circuits, against a walk over them."""
 
 from __future__ import annotations
 

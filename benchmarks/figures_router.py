@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from benchmarks.harness import Bench
-    from qloom.contracts import Prepared
+    from qloom.programs.quantum import PreparedTask, QuantumDevice
 
 ENGINES = ("lightning", "qulacs", "aer", "stim")
 RUNS = 100
@@ -36,8 +36,9 @@ RUNS = 100
 ROUNDS = 15
 SLOW_ROUNDS = 5
 SLOW_S = 0.2
+FIRST_RUNS = 2
 HOPELESS = 3.0
-"""An engine whose first run takes so many times the least is not run again: it is not the best."""
+"""An engine whose first runs take so many times the least is not run again: it is not the best."""
 CHUNK_S = 0.002
 """A timing of short runs takes at least so long, by repeating them."""
 SMALLEST_S = 50e-6
@@ -50,8 +51,8 @@ PICK = "picked"
 class Way:
     """One way of running a circuit, and what was measured of it, in seconds."""
 
-    device: qloom.Device
-    prepared: Prepared
+    device: QuantumDevice
+    prepared: PreparedTask
     loops: int = 1
     prepares: list[float] = field(default_factory=list)
     runs: list[float] = field(default_factory=list)
@@ -78,7 +79,7 @@ class Regret:
         picked: the engine that `sim` picks; `best` the one that takes the least time.
         times: engine -> seconds for one run, its share of the prepare included; those that cannot run the circuit are not there.
         ratio: time of the choice over the least; 1 where the difference counts as none.
-        rounds: timings of each engine; those that are hopeless have one.
+        rounds: timings of each engine; those that are hopeless have two.
     """
 
     circuit: str
@@ -104,9 +105,10 @@ def regret_of(case: Case) -> Regret:
     seeds = itertools.count(1)
     least = first_runs(ways, seeds)
     rounds = SLOW_ROUNDS if least > SLOW_S else ROUNDS
-    rest = [name for name, way in ways.items() if way.runs[0] * way.loops <= HOPELESS * max(least * way.loops, SMALLEST_S)]
+    limit = HOPELESS * max(least, SMALLEST_S)
+    rest = [name for name, way in ways.items() if name == PICK or min(way.runs) <= limit]
     draw = random.Random(case.name)
-    for _ in range(rounds - 1):
+    for _ in range(rounds - FIRST_RUNS):
         for name in draw.sample(rest, len(rest)):
             ways[name].prepare(case)
             ways[name].run(seeds)
@@ -129,12 +131,13 @@ def opened(case: Case) -> dict[str, Way]:
 
 
 def first_runs(ways: dict[str, Way], seeds: itertools.count[int]) -> float:
-    """Time each way once, after one run to warm up that says how often short runs are repeated; return the least."""
+    """Time each way twice, after one run to warm up that says how often short runs are repeated; return the least."""
     for way in ways.values():
         way.run(seeds)
         way.loops = max(1, round(CHUNK_S / way.runs.pop()))
-        way.run(seeds)
-    return min(way.runs[0] for way in ways.values())
+        for _ in range(FIRST_RUNS):
+            way.run(seeds)
+    return min(min(way.runs) for way in ways.values())
 
 
 def same_samples(ways: dict[str, Way]) -> None:
@@ -149,9 +152,7 @@ def judged(case: Case, ways: dict[str, Way], rounds: int) -> Regret:
     picked = ways[PICK].prepared.engine.name
     runs = {name: way.runs for name, way in ways.items() if name != PICK}
     runs[picked] = [*runs[picked], *ways[PICK].runs]
-    times = {
-        name: statistics.median(ways[name].prepares) / RUNS + statistics.median(found) for name, found in runs.items()
-    }
+    times = {name: statistics.median(ways[name].prepares) / RUNS + statistics.median(found) for name, found in runs.items()}
     best = min(times, key=lambda name: times[name])
     chosen = statistics.median(ways[PICK].prepares) / RUNS + statistics.median(runs[picked])
     return Regret(
@@ -179,7 +180,7 @@ def counted(chosen: float, best: float) -> float:
 
 
 @cache
-def regrets(bench: Bench, most_qubits: int | None = None, families: int | None = None) -> list[Regret]:
+def regrets(bench: Bench, most_qubits: int | None, families: int | None) -> list[Regret]:
     """Measure all circuits, once for both rows; they stand in `router.json`."""
     found = []
     for case in cases(bench.build, most_qubits, families):
@@ -207,7 +208,7 @@ def usual(bench: Bench, most_qubits: int | None = None, families: int | None = N
 
 def worst(bench: Bench) -> Finding:
     """Return the largest regret."""
-    found = regrets(bench)
+    found = regrets(bench, None, None)
     most = max(found, key=lambda each: each.ratio)
     return Finding(
         ours=most.chosen_s,

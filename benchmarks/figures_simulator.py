@@ -80,7 +80,9 @@ def one_item(step: Callable[[FloatArray], list[dict[str, int]]], item: int, batc
 def estimate(_bench: Bench, num_qubits: int) -> Iterator[Sides]:
     """Give one exact expectation value of an observable with 15 Pauli terms."""
     sets, terms = ours.arrays(num_qubits), pauli_terms(num_qubits)
-    prepared = qloom.device(ours.DEVICE).prepare(ours.circuit(ansatz(num_qubits), num_qubits), observables=qloom.Observable(terms))
+    prepared = qloom.device(ours.DEVICE).prepare(
+        ours.circuit(ansatz(num_qubits), num_qubits), observables=qloom.Observable(terms)
+    )
     theirs = raw.lightning_estimate(ansatz(num_qubits), num_qubits, terms)
 
     def mine(parameters: FloatArray) -> float:

@@ -155,7 +155,10 @@ def pin() -> None:
 
 
 def measure(figure: Figure | Survey, bench: Bench) -> Row:
-    """Measure one figure, one in pairs again when its peer was noisy. Never raises: what cannot be measured becomes a row that says why."""
+    """Measure one figure, one in pairs again when its peer was noisy.
+
+    Never raises: what cannot be measured becomes a row that says why.
+    """
     if bench.elapsed_s > bench.effort.limit_s:
         return not_run(figure.name, figure.peer, figure.target, f"the time limit of {bench.effort.limit_s:g} s was reached")
     try:

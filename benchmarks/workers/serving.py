@@ -6,8 +6,9 @@
 | `{"loops": n}` | `{"seconds": what n iterations took, measured here}` |
 | `{"sample": n}` | `{"counts": n samples of the first parameter set, added up}` |
 
-A worker of derivatives (`serve_values`) is opened with `terms` (Pauli string -> coefficient) in place of `shots`, and to `{"values": true}`
-it answers `{"values": what it computes for the first parameter set}`. A worker without circuits (`serve_calls`) is opened with `{"ways": how their labels begin}` and takes no samples.
+A worker of values (`serve_values`) is opened with `terms` (Pauli string -> coefficient) in place of `shots`, and answers
+`{"values": true}` with `{"values": what it computes for the first parameter set}`. A worker without circuits (`serve_calls`) is
+opened with `{"ways": how their labels begin}` and takes no samples.
 
 The worker ends when its input does. An exception ends it too, with its traceback on standard error.
 """

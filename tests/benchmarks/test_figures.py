@@ -13,7 +13,7 @@ import pytest
 from benchmarks.__main__ import all_figures
 from benchmarks.figures_jobs import served_job
 from benchmarks.figures_warm import warm
-from benchmarks.harness import ROOT, Bench, Effort
+from benchmarks.harness import ROOT, Bench, Effort, Figure
 from benchmarks.pairs import Sense
 from benchmarks.peers import NotRunError
 from qloom.app import application
@@ -56,13 +56,20 @@ def test_names_tell_figures_apart_and_every_group_has_a_quick_one() -> None:
         "no-op",
         "import",
         "report",
+        "intake",
+        "gradient,",
+        "estimate",
+        "Clifford",
+        "engine",
+        "growth",
     }
 
 
 def test_other_peoples_systems_are_to_be_many_times_slower_and_the_rest_is_to_cost_little() -> None:
     for figure in all_figures():
         least = figure.target.sense is Sense.AT_LEAST
-        assert least == (figure.name.startswith("loop in a job") or figure.peer.startswith(("Covalent", "Prefect")))
+        others = figure.peer.startswith(("Covalent", "Prefect", "PennyLane", "openqasm3"))
+        assert least == (figure.name.startswith("loop in a job") or others)
         assert figure.target.value is None or (figure.target.value >= 2 if least else 0.5 <= figure.target.value <= 3)
 
 
@@ -72,12 +79,16 @@ def test_other_peoples_systems_are_to_be_many_times_slower_and_the_rest_is_to_co
         "run 1000 shots, bound parameters, 4 qubits",
         "run 1000 shots, 100 parameter sets in one call, 4 qubits",
         "estimate 15 Pauli terms, 4 qubits",
-        "gradient, 96 parameters, 15 Pauli terms, 12 qubits",
+        "loop of 1000 iterations in a job, journal on, 4 qubits",
+        "estimate 100 Pauli terms, 10 qubits",
+        "Clifford circuit, 100 qubits, 1000 shots as an array of bits",
         "journal append, an answer of 4 qubits",
         "journal, durable class: a billed question",
         "journal, durable class: a checkpoint of 32 angles",
         "serve 10,000 recorded answers of 4 qubits",
         "intake of 100 gates from OpenQASM 3 text",
+        "intake of 100 gates from a live Qiskit circuit, angles are numbers",
+        "intake of 100 gates from a live Qiskit circuit, angles are formulas",
         "report of a job with 10,000 iterations",
         "no-op job, submit to result",
         "import qloom and declare a program",
@@ -86,9 +97,10 @@ def test_other_peoples_systems_are_to_be_many_times_slower_and_the_rest_is_to_co
 )
 def test_both_sides_of_a_figure_open_and_do_their_work(bench: Bench, name: str) -> None:
     (figure,) = [figure for figure in all_figures() if figure.name == name]
+    assert isinstance(figure, Figure)
     with figure.open(bench) as sides:
-        assert sides.ours(2) > 0
-        assert sides.theirs(2) > 0
+        assert sides.ours(1) > 0
+        assert sides.theirs(1) > 0
 
 
 class Supervised:

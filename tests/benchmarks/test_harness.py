@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks import harness
 from benchmarks.__main__ import chosen, run, write
-from benchmarks.harness import Bench, Effort, Figure, Sides, measure
+from benchmarks.harness import Bench, Effort, Figure, Finding, Sides, Survey, measure
 from benchmarks.output import as_markdown, as_table, cells
 from benchmarks.pairs import Sense, Target, Timed
 from benchmarks.peers import ONE_THREAD, NotRunError
@@ -159,3 +159,18 @@ def test_rows_written_so_far_survive_a_run_that_is_stopped(tmp_path: Path, bench
     rows = [measure(figure_of(Sides(steady(1.0), steady(1.0))), bench)]
     write(rows, ["facts"], tmp_path)
     assert len(json.loads((tmp_path / "bench.json").read_text())) == 1
+
+
+def test_a_survey_becomes_a_row_with_its_note_below_the_table(bench: Bench) -> None:
+    found = Finding(ours=1.2, theirs=1.0, ratio=1.2, low=1.0, high=1.2, n=7, note="worst of seven")
+    row = measure(Survey(name="a survey", peer="the best", target=Target(1.4), take=lambda _: found), bench)
+    assert (row.ratio, row.n, row.met, row.noisy) == (1.2, 7, True, False)
+    assert "- a survey: worst of seven" in as_markdown([row], [])
+
+
+def test_a_survey_that_cannot_be_taken_keeps_its_row(bench: Bench) -> None:
+    def take(_: Bench) -> Finding:
+        raise NotRunError("mqt-bench is not installed")
+
+    row = measure(Survey(name="a survey", peer="the best", target=Target(1.4), take=take), bench)
+    assert (row.note, row.met) == ("not run: mqt-bench is not installed", False)

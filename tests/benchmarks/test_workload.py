@@ -5,9 +5,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from benchmarks import raw
+from benchmarks import raw, raw_values
 from benchmarks.ours import circuit
-from benchmarks.workload import ansatz, count_parameters, difference, parameter_sets, pauli_terms, qasm
+from benchmarks.workload import ansatz, count_parameters, difference, energy_ansatz, parameter_sets, pauli_terms, qasm
 from qloom.circuits import Observable
 
 
@@ -73,7 +73,13 @@ def test_the_raw_value_is_that_of_the_observables_matrix() -> None:
     run(parameters)
     vector = state.get_vector()
     expected = (vector.conj() @ Observable(terms).matrix() @ vector).real
-    assert raw.lightning_estimate(ansatz(3), 3, terms)(parameters) == pytest.approx(expected, abs=1e-12)
+    for way in raw_values.candidates(ansatz(3), 3, terms).values():
+        assert way(parameters) == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_energy_has_a_hundred_parameters_each_turning_one_gate() -> None:
+    scale, _ = raw.angle_formula(energy_ansatz(12, 100))
+    assert len(scale) == 100
 
 
 def test_the_raw_gradient_is_that_of_finite_differences() -> None:

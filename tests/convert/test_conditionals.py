@@ -197,6 +197,15 @@ def test_blocks_are_placed_on_the_qubits_and_bits_that_they_are_given() -> None:
     assert from_qiskit(circuit) == Circuit(3, num_clbits=3).if_test(0, 0, body)
 
 
+def test_any_number_of_ifs_may_follow_each_other() -> None:
+    circuit = QuantumCircuit(1, 1)
+    for _ in range(40):
+        with circuit.if_test((circuit.clbits[0], 1)):
+            circuit.x(0)
+    text = "OPENQASM 3.0; qubit[1] q; bit[1] c; " + "if (c[0]) { x q[0]; }" * 40
+    assert from_qiskit(circuit) == read_subset(text) == read_reference(text)
+
+
 def test_a_loop_over_known_numbers_is_unrolled_with_its_variable_put_in() -> None:
     circuit, k, a = QuantumCircuit(2, 1), Parameter("k"), Parameter("a")
     with circuit.for_loop(range(1, 6, 2), k):
