@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 SLOW_S = 1.0
 CHUNK_S = 0.05
-TRIALS = 5
+TRIALS, SLOW_TRIALS = 5, 2
 FEW_QUBITS, USUAL_QUBITS = 4, 10
 
 
@@ -137,10 +137,10 @@ def measured(axis: str, side: str, size: int) -> dict[str, Any]:
 
 
 def seconds(call: Call, first: float) -> float:
-    """Return the seconds of one call: the least of some timings, of one where a call is slow."""
+    """Return the seconds of one call: the least of five timings, of two where a call is slow."""
     loops = max(1, round(CHUNK_S / max(first, 1e-7)))
     found = []
-    for _ in range(1 if first > SLOW_S else TRIALS):
+    for _ in range(SLOW_TRIALS if first > SLOW_S else TRIALS):
         start = time.perf_counter()
         for _ in range(loops):
             call()

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from qloom.circuits import Circuit, Instruction, Parameter
 from qloom.circuits.gates import GATES, controlled, matrix
-from qloom.devices.lowering import Operation
 from qloom.devices.choosing import library
+from qloom.devices.lowering import Operation
 from qloom.testing.device_contract import state_of
 
 ComplexArray = npt.NDArray[np.complex128]

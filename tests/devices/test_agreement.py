@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qloom.circuits import Circuit, Observable, Parameter
-from qloom.devices.engines import EngineCircuit
 from qloom.devices.choosing import library
+from qloom.devices.engines import EngineCircuit
 from qloom.testing.device_contract import values_of
 from tests.devices.helpers import ENGINES, circuits, expected_probabilities, probabilities
 

@@ -195,7 +195,7 @@ def test_every_engine_says_why_it_cannot() -> None:
 
 def test_a_noise_model_for_fewer_qubits_than_the_circuit_is_refused_with_the_number() -> None:
     model = NoiseModel.from_json(
-        {"format": "qloom-noise", "version": 1, "calibration_id": "one", "qubits": {"0": {"t1_s": 1e-4, "t2_s": 1e-4}}, "gates": {}}
+        {"format": "qloom-noise", "version": 1, "qubits": {"0": {"t1_s": 1e-4, "t2_s": 1e-4}}, "gates": {}}
     )
     with pytest.raises(Unsupported, match="qubit"):
         create(noise=model).prepare(ghz(3))

@@ -80,8 +80,8 @@ def waves(step: Instruction, position: int) -> Waves:
 def rule(found: Waves) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return shifts (rad) and their weights: the derivative is the weighted sum of the values at the shifted angles.
 
-    >>> [round(value, 9) for value in rule(ONE)[0]], rule(ONE)[1]
-    ([1.570796327, -1.570796327], (0.5, -0.5))
+    >>> [round(value, 6) for value in (*rule(ONE)[0], *rule(ONE)[1])]
+    [1.570796, -1.570796, 0.5, -0.5]
     """
     shifts, weights = [], []
     for number in range(1, 2 * found.highest + 1):
