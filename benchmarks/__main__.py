@@ -71,7 +71,7 @@ def _positive(text: str) -> int:
 
 
 def all_figures() -> list[Figure | Survey]:
-    """Return every figure, in the order they are measured: short ones first."""
+    """Return every figure, in the order they are measured: short ones first, surveys last."""
     from benchmarks import (
         figures_circuits,
         figures_growth,

@@ -172,8 +172,8 @@ def judged(case: Case, ways: dict[str, Way], rounds: int) -> Regret:
 def counted(chosen: float, best: float) -> float:
     """Return how many times the least time a choice takes; 1 where the difference counts as none.
 
-    >>> counted(1.3e-3, 1.0e-3), counted(1.09e-3, 1.0e-3), counted(40e-6, 10e-6)
-    (1.3, 1.0, 1.0)
+    >>> counted(3e-3, 2e-3), counted(2.1e-3, 2e-3), counted(40e-6, 10e-6)
+    (1.5, 1.0, 1.0)
     """
     small = chosen - best < max(SMALLEST_S, SMALLEST_SHARE * best)
     return 1.0 if small else chosen / best

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from benchmarks.figures_processes import TIMEOUT_S, python
@@ -25,8 +25,9 @@ WARM_S = 60.0
 NOOP = ROOT / "benchmarks" / "programs" / "noop.py"
 
 
+@cache
 def single_file(bench: Bench) -> Program:
-    """Return the program that does nothing, in a file by itself as a user's first one is."""
+    """Return the program that does nothing, in a file by itself as a user's first one is; a process loads it once."""
     path = bench.new_folder("program") / NOOP.name
     path.write_text(NOOP.read_text())
     program: Program = load_program(path)

@@ -22,7 +22,7 @@ FAMILIES = {
     "bmw_quark_cardinality": USUAL_SIZES,
     "bmw_quark_copula": USUAL_SIZES,
     "bv": (*USUAL_SIZES, 20, 24),
-    "cdkm_ripple_carry_adder": USUAL_SIZES,
+    "cdkm_ripple_carry_adder": (*USUAL_SIZES, 22, 24),
     "dj": (*USUAL_SIZES, 22),
     "draper_qft_adder": USUAL_SIZES,
     "full_adder": USUAL_SIZES,
@@ -30,29 +30,29 @@ FAMILIES = {
     "graphstate": (*USUAL_SIZES, 20, 24),
     "grover": (4, 8),
     "half_adder": (5, 9, 15),
-    "hhl": USUAL_SIZES,
+    "hhl": (*USUAL_SIZES, 20),
     "hrs_cumulative_multiplier": (5, 9),
     "modular_adder": USUAL_SIZES,
     "multiplier": (8, 12),
     "qaoa": USUAL_SIZES,
     "qft": (2, *USUAL_SIZES, 19),
     "qftentangled": USUAL_SIZES,
-    "qnn": (*USUAL_SIZES, 20),
+    "qnn": (*USUAL_SIZES, 20, 24),
     "qpeexact": USUAL_SIZES,
     "qpeinexact": USUAL_SIZES,
     "qwalk": (4, 8),
     "randomcircuit": (*USUAL_SIZES, 18),
     "rg_qft_multiplier": (8, 16),
-    "vbe_ripple_carry_adder": USUAL_SIZES,
-    "vqe_real_amp": (*USUAL_SIZES, 20),
+    "vbe_ripple_carry_adder": (*USUAL_SIZES, 22),
+    "vqe_real_amp": (*USUAL_SIZES, 20, 22),
     "vqe_su2": (*USUAL_SIZES, 20),
     "vqe_two_local": USUAL_SIZES,
     "wstate": (*USUAL_SIZES, 20, 24),
 }
 """Family -> qubits; those without measurements inside, and the sizes that each has."""
 MOST_GATES = 3000
-MOST_WORK = 1.2e9
-"""Gates times amplitudes: about two seconds on one thread."""
+MOST_WORK = 1.7e9
+"""Gates times amplitudes: two or three seconds on one thread."""
 INSIDE = frozenset({"mid_circuit_measurement", "reset", "conditionals"})
 
 

@@ -75,15 +75,29 @@ class _Walk:
         phase = circuit.global_phase
         if not isinstance(phase, float | int) or phase:
             self.steps.append(Instruction("gphase", (), (self.angle(phase),)))
-        standard, append, new = _standard_gates(), self.steps.append, tuple.__new__
+        standard, append, new, angle = _standard_gates(), self.steps.append, tuple.__new__, self.angle
         for instruction in circuit.data:
             meaning = standard.get(instruction.name)
-            on = tuple([place[qubit] for qubit in instruction.qubits])
+            # One and two qubits, and one angle, are nearly all there is: for them no list is made.
+            given = instruction.qubits
+            if len(given) == 2:
+                first, second = given
+                on: tuple[int, ...] = (place[first], place[second])
+            elif len(given) == 1:
+                on = (place[given[0]],)
+            else:
+                on = tuple([place[qubit] for qubit in given])
             if meaning is None or not instruction.is_standard_gate():
                 self.other(instruction.operation, on, tuple(bits[bit] for bit in instruction.clbits), bits)
                 continue
-            given = instruction.params
-            angles = tuple([self.angle(value) for value in given]) if given else ()
+            values = instruction.params
+            if not values:
+                angles: tuple[Angle, ...] = ()
+            elif len(values) == 1:
+                value = values[0]
+                angles = (value if type(value) is float and isfinite(value) else angle(value),)
+            else:
+                angles = tuple([angle(value) for value in values])
             if meaning.name:
                 append(new(Instruction, (meaning.name, on, angles, (), meaning.controls, "", (), 0, ())))
             else:
