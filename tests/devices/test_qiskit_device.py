@@ -1,6 +1,10 @@
 """`qiskit:module:name` keeps the device contract on Qiskit's own backends, and says where circuits ran."""
 
 import math
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,8 +15,12 @@ from hypothesis import strategies as st
 from qloom.circuits import Circuit, Instruction, Observable, Parameter
 from qloom.circuits.gates import GATES
 from qloom.contracts import Device, Prepared
+from qloom.devices.compile_cache import CompileCache
 from qloom.devices.qiskit import QiskitDevice, check_options, create
+from qloom.devices.qiskit_cache import to_text
+from qloom.devices.qiskit_out import to_qiskit
 from qloom.errors import InvalidSetting, MissingExtra, Rejected, UnknownName, Unsupported
+from qloom.tasks import compiled_otherwise
 from qloom.testing.device_contract import DeviceContract, bell, state_of, values_of
 from tests.devices.helpers import PARAMETERS, around, circuits
 
@@ -24,6 +32,13 @@ FAKE = "qiskit.providers.fake_provider:GenericBackendV2"
 LINE = (
     f"{FAKE}:num_qubits=4,seed=1,noise_info=false,control_flow=true,coupling_map=[[0, 1], [1, 0], [1, 2], [2, 1], [2, 3], [3, 2]]"
 )
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A compile cache of its own for each test."""
+    monkeypatch.setenv("QLOOM_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
 
 
 class TestAer(DeviceContract):
@@ -296,6 +311,155 @@ def test_a_backend_without_seeds_is_sent_all_at_once_and_without_one() -> None:
     result = device.prepare(Circuit(1).rx(Parameter("a"), 0)).run([[0.0], [math.pi]], shots=100, seed=1)
     assert [item.counts for item in result] == [{"0": 100}, {"1": 100}]
     assert backend.calls == [(2, None)]
+
+
+# ---- the compile cache -------------------------------------------------------------------------------------------------
+
+STAR = Circuit(4).ry(Parameter("a"), 0).cx(0, 2).cx(0, 3).rx(2 * Parameter("a"), 1).cx(3, 1).cx(0, 1).measure(0)
+STAR = STAR.if_test(0, 1, Circuit(4).x(2)).measure([1, 2, 3])
+TERMS = Observable({"IZZI": 1.0, "IXIX": 0.5})
+
+
+def entries() -> list[Path]:
+    return sorted(CompileCache.default().folder.glob("*.entry"))
+
+
+@pytest.fixture
+def transpiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A line for each time that Qiskit's transpiler really ran."""
+    from qiskit.transpiler import StagedPassManager
+
+    lines: list[str] = []
+    run = StagedPassManager.run
+
+    def counted(self: Any, *circuits: Any, **options: Any) -> Any:
+        lines.append("ran")
+        return run(self, *circuits, **options)
+
+    monkeypatch.setattr(StagedPassManager, "run", counted)
+    return lines
+
+
+def everything(device: Device) -> list[Any]:
+    sampled = device.prepare(STAR)
+    valued = device.prepare(STAR, TERMS)
+    found = sampled.run([0.4], shots=200, seed=1), valued.estimate([0.4], shots=200, seed=2)
+    return [sampled.digest, valued.digest, found[0].counts, found[1].value, found[0].metadata, found[1].metadata]
+
+
+def test_a_second_process_does_not_transpile_again() -> None:
+    first = everything(create(LINE))
+    where = first[-1]["circuits"][0]
+    assert where["layout"] != where["final_layout"]
+    assert len(entries()) == 4  # measured, unmeasured, and turns to two bases
+    code = textwrap.dedent("""
+        from qiskit.transpiler import StagedPassManager
+        from tests.devices.test_qiskit_device import LINE, create, everything
+        def refuse(*args, **options):
+            raise AssertionError("the transpiler ran")
+        StagedPassManager.run = refuse
+        print(everything(create(LINE)))
+    """)
+    said = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
+    assert (said.stdout.strip(), said.returncode) == (str(first), 0), said.stderr
+
+
+@pytest.mark.parametrize("change", ["seed=2", "transpile.level=2", "transpile.seed=1", "dtm=1e-9"])
+def test_another_target_level_or_seed_has_entries_of_its_own(transpiled: list[str], change: str) -> None:
+    noisy = f"{FAKE}:num_qubits=3,seed=1"
+    bound = noisy.replace("seed=1", change) if change == "seed=2" else f"{noisy},{change.replace('dtm', 'dt')}"
+    for name, count in ((noisy, 1), (bound, 2), (noisy, 2)):
+        create(name).prepare(bell())
+        assert (len(transpiled), len(entries())) == (count, count)
+
+
+def test_an_entry_that_was_cut_short_is_replaced(transpiled: list[str], caplog: pytest.LogCaptureFixture) -> None:
+    first = own(LINE).prepare(STAR)
+    (entry,) = entries()
+    whole = entry.read_bytes()
+    for damaged in (whole[: len(whole) // 2], whole[:-1] + b"!", b""):
+        entry.write_bytes(damaged)
+        assert own(LINE).prepare(STAR).digest == first.digest
+    assert len(transpiled) == 4
+    assert "cut short, damaged or not ours" in caplog.text
+    assert own(LINE).prepare(STAR).digest == first.digest
+    assert (len(transpiled), entries()) == (4, [entry])
+
+
+def test_an_entry_that_holds_no_circuit_is_replaced(transpiled: list[str], caplog: pytest.LogCaptureFixture) -> None:
+    from qloom.kit.text_cache import TextCache
+
+    first = own(LINE).prepare(STAR)
+    (entry,) = entries()
+    for text in ("AAAA", "no base64!", to_text(to_qiskit(STAR.bind({"a": 0.1})))[:400]):
+        entry.unlink()
+        TextCache(entry.parent, limit_bytes=10_000).keep(entry.stem, text)
+        assert own(LINE).prepare(STAR).digest == first.digest
+    assert (len(transpiled), caplog.text.count("cannot be read (")) == (4, 3)
+
+
+def test_a_folder_that_cannot_be_written_costs_time_only(
+    home: Path, transpiled: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    home.mkdir()
+    (home / "cache").write_text("a file")  # fails for every user, where a folder that is read-only does not for root
+    device = create(LINE)
+    assert answers(device.prepare(bell())).keys() == answers(device.prepare(bell())).keys() == {"00", "11"}
+    assert (len(transpiled), caplog.text.count("cannot be written (Not a directory)")) == (2, 1)
+
+
+def test_a_target_that_changed_is_told_with_both_names(transpiled: list[str]) -> None:
+    from qiskit.circuit import Parameter as QiskitParameter
+    from qiskit.circuit.library import CXGate, CZGate, RZGate, SXGate
+    from qiskit.circuit.measure import Measure
+    from qiskit.transpiler import Target
+
+    found = []
+    for gate in (CXGate(), CZGate(), CXGate()):
+        target = Target(num_qubits=2)
+        for each in (SXGate(), RZGate(QiskitParameter("angle")), Measure(), gate):
+            target.add_instruction(each, {(0, 1): None} if each is gate else {(0,): None, (1,): None})
+        found.append(QiskitDevice(_backend(target)).prepare(bell()))
+    before, now, again = (prepared.compiled for prepared in found)
+    assert (len(transpiled), before) == (2, again)
+    assert (before.source, found[0].digest) == (now.source, found[2].digest)
+    assert found[1].digest != found[0].digest
+    assert compiled_otherwise(before, now) == f"the compiled circuit differs: {before.compiler} then, {now.compiler} now"
+
+
+def test_a_backend_that_is_calibrated_anew_is_transpiled_for_anew(transpiled: list[str]) -> None:
+    from qiskit.providers.fake_provider import GenericBackendV2
+    from qiskit.transpiler import InstructionProperties
+
+    backend = GenericBackendV2(num_qubits=3, seed=1)
+    device = QiskitDevice(backend)
+    before = device.prepare(bell()).compiled
+    target = backend.target
+    for pair, error in (((0, 1), 0.4), ((1, 0), 0.4)):
+        target.update_instruction_properties("cx", pair, InstructionProperties(error=error))
+    again = QiskitDevice(backend).prepare(bell()).compiled
+    assert (len(transpiled), len(entries())) == (2, 2)
+    assert before.compiler != again.compiler
+
+
+def test_what_a_package_without_a_version_decides_is_not_kept(transpiled: list[str]) -> None:
+    from qiskit.circuit import Gate
+
+    target = create_target_with(Gate("own_gate", 1, []))
+    for _ in range(2):
+        QiskitDevice(_backend(target)).prepare(Circuit(1).sx(0))
+    assert (len(transpiled), entries()) == (2, [])
+
+
+def create_target_with(gate: Any) -> Any:
+    from qiskit.circuit.library import SXGate
+    from qiskit.circuit.measure import Measure
+    from qiskit.transpiler import Target
+
+    target = Target(num_qubits=1)
+    for each in (SXGate(), Measure(), gate):
+        target.add_instruction(each, {(0,): None})
+    return target
 
 
 # ---- the spec ----------------------------------------------------------------------------------------------------------

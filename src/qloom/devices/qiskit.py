@@ -1,7 +1,8 @@
 """`qiskit:module:name`: any Qiskit `BackendV2` as a device, given by itself or by what makes it.
 
-Circuits are transpiled by Qiskit once when they are prepared, with parameters symbolic; a result's metadata says on which qubits
-they ran. Samples come from the backend's own `run`, or from a V2 sampler (`run.sampler=module:name`).
+Circuits are transpiled by Qiskit once when they are prepared, with parameters symbolic, and kept in the compile cache for other
+processes; a result's metadata says on which qubits they ran. Samples come from the backend's own `run`, or from a V2 sampler
+(`run.sampler=module:name`).
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ from qloom.devices.common import (
     read_observables,
     read_sets,
 )
+from qloom.devices.compile_cache import CompileCache
 from qloom.devices.engines import suitable_threads
 from qloom.devices.pauli_sums import GroupEstimator
+from qloom.devices.qiskit_cache import KeptCircuits
 from qloom.devices.qiskit_circuits import METER, QiskitCircuit, Transpiler
 from qloom.devices.qiskit_loading import SCHEME, Wanted, load_backend, make_sampler, read_name, spec_of
 from qloom.devices.qiskit_out import require_qiskit
@@ -64,6 +67,8 @@ def create(rest: str = "", *, threads: int | None = None) -> Device:
         InvalidSetting: not of that form, or what is there is no backend.
         UnknownName: no such module, name, argument or option.
         MissingExtra: Qiskit is not installed.
+
+    The folder of the compile cache is the one that the environment names when the device is made.
 
     >>> from qloom.circuits import Circuit
     >>> made = create("qiskit.providers.fake_provider:GenericBackendV2:num_qubits=3,seed=1,noise_info=false")
@@ -106,7 +111,7 @@ class QiskitDevice:
         self._name = f"{SCHEME}:{backend.name}" if name is None else name
         self._wanted = Wanted(type(backend).__module__, str(backend.name), {}) if wanted is None else wanted
         self._threads = threads
-        self._transpiler = Transpiler(backend, self._wanted.level, self._wanted.seed)
+        self._transpiler = Transpiler(backend, self._wanted.level, self._wanted.seed, KeptCircuits(CompileCache.default()))
         self._shelf = TaskShelf(self._name)
 
     @property
@@ -216,6 +221,7 @@ class PreparedQiskit:
         self._shifted: list[tuple[ShiftedCircuit, QiskitCircuit]] | None = None
         # What cannot be placed is told now, and paid for now.
         self._ready = [item.unmeasured() if observables else item.sampled() for item in self._items]
+        self._compiler = transpiler.full_text()
 
     @property
     def digest(self) -> str:
@@ -229,7 +235,7 @@ class PreparedQiskit:
         lines += ["observables", *(observable.digest for observable in self._observables)]
         made = [item.digest(ready) for item, ready in zip(self._items, self._ready, strict=True)]
         source, digest = (blake2b("\n".join(part).encode(), digest_size=16).hexdigest() for part in (lines, made))
-        return Compiled(source, digest, self._transpiler.text)
+        return Compiled(source, digest, self._compiler)
 
     @property
     def engine(self) -> Engine:

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qloom.circuits import Circuit, Expression, Parameter
+from qloom.devices.qiskit_cache import facts_of
 from qloom.devices.qiskit_out import to_qiskit
 from qloom.errors import Unsupported
 from qloom.kit.angle_table import AngleTable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from qloom.circuits import Angle, Instruction
     from qloom.circuits.expressions import Node
+    from qloom.devices.qiskit_cache import KeptCircuits, TargetFacts
 
 METER = "meter"
 """The register that all qubits are measured into for expectation values."""
@@ -32,6 +34,7 @@ class Transpiler:
         backend: a `BackendV2`.
         level: Qiskit's optimization level.
         seed: of its random tries.
+        kept: what was transpiled before, in other processes too; None to transpile each time.
 
     >>> from qiskit.providers.basic_provider import BasicSimulator
     >>> from qloom.circuits import Circuit
@@ -39,7 +42,7 @@ class Transpiler:
     OrderedDict()
     """
 
-    def __init__(self, backend: Any, level: int, seed: int) -> None:
+    def __init__(self, backend: Any, level: int, seed: int, kept: KeptCircuits | None = None) -> None:
         from qiskit import __version__ as version
 
         self._backend = backend
@@ -47,7 +50,44 @@ class Transpiler:
         self._seed = seed
         self._managers: dict[bool, Any] = {}
         self._lock = threading.Lock()
-        self.text = f"qiskit {version} (seed {seed}, level {level})"
+        self._kept = kept
+        self._seen: tuple[Any, TargetFacts] | None = None
+        self._name = f"qiskit {version}"
+        self._options = f"(seed {seed}, level {level})"
+        self.text = f"{self._name} {self._options}"
+
+    def facts(self) -> TargetFacts:
+        """Return what the backend is now; passes that were made for what it was before are dropped."""
+        target = self._backend.target
+        with self._lock:
+            if self._seen is None or self._seen[0] is not target:
+                found = facts_of(self._backend, target)
+                if self._seen is not None and self._seen[1] != found:
+                    self._managers.clear()
+                self._seen = target, found
+            return self._seen[1]
+
+    def full_text(self) -> str:
+        """Return all that decides what becomes of a circuit: compiler, target, seed, level."""
+        return f"{self._name} for target {self.facts().digest[:12]} {self._options}"
+
+    def ready(self, content: str, build: Callable[[], Any], *, placed: Sequence[int] | None = None, fixed: bool = False) -> Any:
+        """Return what `run` makes of a circuit, or made of it before.
+
+        Args:
+            content: tells the circuit from all others.
+            build: makes the Qiskit circuit, where it must be transpiled.
+            placed, fixed: as for `run`.
+
+        Raises:
+            Unsupported: as `run`.
+        """
+        facts = self.facts()
+        if self._kept is None or not facts.is_whole:
+            return self.run(build(), placed=placed, fixed=fixed)
+        where = None if placed is None else list(placed)
+        key = self._kept.key(content=content, target=facts.digest, compiler=self.text, placed=where, fixed=fixed)
+        return self._kept.get(key, lambda: self.run(build(), placed=placed, fixed=fixed))
 
     def run(self, circuit: Any, *, placed: Sequence[int] | None = None, fixed: bool = False) -> Any:
         """Return the circuit in the backend's gates, on its qubits.
@@ -119,15 +159,14 @@ class QiskitCircuit:
         """Return the transpiled circuit with its measurements; one that measures nothing measures all qubits in order."""
         with self._lock:
             if "sampled" not in self._made:
-                self._made["sampled"] = self._transpiler.run(to_qiskit(self._measured()), fixed=self._fixed)
+                self._made["sampled"] = self._transpiled(self._measured())
             return self._made["sampled"]
 
     def unmeasured(self) -> Any:
         """Return the transpiled circuit without its final measurements."""
         with self._lock:
             if "unmeasured" not in self._made:
-                bare = without_final_measurements(self._freed)
-                self._made["unmeasured"] = self._transpiler.run(to_qiskit(bare), fixed=self._fixed)
+                self._made["unmeasured"] = self._transpiled(without_final_measurements(self._freed))
             return self._made["unmeasured"]
 
     def measured_in(self, basis: str) -> Any:
@@ -139,7 +178,7 @@ class QiskitCircuit:
             key = f"in {basis}"
             if key not in self._made:
                 base = self.unmeasured()
-                tail = self._transpiler.run(_tail(basis), placed=final_layout(base))
+                tail = self._transpiler.ready(f"turns to {basis}", lambda: _tail(basis), placed=final_layout(base))
                 full = base.copy()
                 full.add_register(tail.cregs[0])
                 self._made[key] = full.compose(tail, qubits=range(tail.num_qubits), clbits=tail.cregs[0])
@@ -173,6 +212,9 @@ class QiskitCircuit:
         """Return a digest of a transpiled circuit, angles to 10 decimals (hex, 32 characters)."""
         text = "\n".join([*_lines(circuit), str(initial_layout(circuit, self.source.num_qubits)), str(final_layout(circuit))])
         return blake2b(text.encode(), digest_size=16).hexdigest()
+
+    def _transpiled(self, circuit: Circuit) -> Any:
+        return self._transpiler.ready(circuit.digest, lambda: to_qiskit(circuit), fixed=self._fixed)
 
     def _measured(self) -> Circuit:
         circuit = self._freed
