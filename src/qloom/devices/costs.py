@@ -38,8 +38,10 @@ SIZES = (2, 6, 10, 14, 17, 18, 19, 20, 21, 22)
 """Qubits that are measured; up to 16 a state fits into a core's cache."""
 LAYER = 24
 """Operations of one kind that are timed together."""
-REPEAT_S = 0.02
-"""A timing is repeated until it took so long; the fastest counts."""
+REPEAT_S, REPEATS = 0.02, 3
+"""A timing is repeated until it took so long, and so often at least; the fastest counts."""
+LARGE, GROWTH = 17, 1.5
+"""From so many qubits up, each doubles a state that fits into no cache: what grows by less was disturbed when it was measured."""
 _DIAGONAL = frozenset({"z", "s", "t", "rz", "p"})
 _FLIPS = frozenset({"x"})
 _PHASES = frozenset({"z", "p", "rz", "rzz"})
@@ -114,7 +116,9 @@ class Costs:
         return self._at(work.num_qubits, self.overheads[key]) + operations
 
     def _at(self, qubits: int, values: Sequence[float]) -> float:
-        """Return a value between, or beyond, the measured sizes."""
+        """Return a value between the measured sizes; beyond the last, each qubit doubles it."""
+        if qubits > self.sizes[-1]:
+            return values[-1] * 2.0 ** (qubits - self.sizes[-1])
         place = min(max(1, sum(size < qubits for size in self.sizes)), len(self.sizes) - 1)
         left, right = self.sizes[place - 1], self.sizes[place]
         low, high = math.log(values[place - 1]), math.log(values[place])
@@ -252,15 +256,15 @@ def measure(library: EngineLibrary, threads: int, sizes: Sequence[int] = SIZES) 
     key = f"{library.name}/{threads}"
     seconds: dict[str, list[float]] = {kind: [] for kind in KINDS}
     overheads: list[float] = []
-    for size in sizes:
+    for place, size in enumerate(sizes):
+        previous = sizes[max(0, place - 1)]
         empty = _seconds(library, Circuit(size), threads)
         overheads.append(empty)
         for kind in KINDS:
             circuit = layer(kind, size)
             count = sum(Work.of(circuit).counts(library.name).values())
             took = _seconds(library, circuit, threads)
-            # No operation is faster on more qubits: what looks so is a disturbance, which a line beyond the sizes would follow.
-            least = seconds[kind][-1] if seconds[kind] else 0.0
+            least = seconds[kind][-1] * GROWTH ** (size - previous) if seconds[kind] and previous >= LARGE else 0.0
             seconds[kind].append(max((took - empty) / count, took / count / 100, least))
     return Costs(tuple(sizes), {key: {kind: tuple(row) for kind, row in seconds.items()}}, {key: tuple(overheads)})
 
@@ -289,8 +293,9 @@ def together(tables: Sequence[Costs]) -> Costs:
 
 def fastest(run: Callable[[], object]) -> float:
     """Return the seconds of the fastest of some calls."""
-    best, spent = math.inf, 0.0
-    while spent < REPEAT_S:
+    best, spent, calls = math.inf, 0.0, 0
+    while spent < REPEAT_S or calls < REPEATS:
+        calls += 1
         begun = time.perf_counter()
         run()
         took = time.perf_counter() - begun
