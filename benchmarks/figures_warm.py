@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from qloom.api.programs import Program
 
 WARM_S = 60.0
+IN_A_ROW = 20
 NOOP = ROOT / "benchmarks" / "programs" / "noop.py"
 
 
@@ -70,6 +71,13 @@ def against_bare_child(bench: Bench) -> Iterator[Sides]:
 
 
 @contextmanager
+def in_a_row(bench: Bench) -> Iterator[Sides]:
+    """Run jobs one after the other without a pause: the spare forks are used up, and each job waits for the next one."""
+    ours, theirs = warm(single_file(bench)), python(["-c", "pass"], bench)
+    yield Sides(lambda loops: ours(loops * IN_A_ROW), lambda loops: theirs(loops * IN_A_ROW))
+
+
+@contextmanager
 def sandboxed(bench: Bench) -> Iterator[Sides]:
     """Run a job in the sandbox; the peer is the same job without."""
     if problem := sandbox_problem():
@@ -111,6 +119,12 @@ FIGURES = [
         open=against_bare_child,
         target=Target(0.5),
         quick=True,
+        single=True,
+    ),
+    Figure(
+        name=f"{IN_A_ROW} warm no-op jobs, each submitted when the last one has ended",
+        peer="python -c pass, as often",
+        open=in_a_row,
     ),
     Figure(
         name="warm no-op job in the sandbox",
@@ -118,6 +132,7 @@ FIGURES = [
         open=sandboxed,
         target=Target(1.3),
         quick=True,
+        single=True,
     ),
     Figure(
         name="map of 1,000 no-op jobs on two cores",

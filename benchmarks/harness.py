@@ -50,12 +50,14 @@ class Asked:
         peer: whom against.
         target: what has to be reached; without a value the figure only informs.
         quick: whether `--quick` measures it too.
+        single: whether each timing is one unit of work, because one that follows directly on another is another thing.
     """
 
     name: str
     peer: str
     target: Target = field(default_factory=Target)
     quick: bool = False
+    single: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +181,9 @@ def _tries(figure: Figure, sides: Sides, bench: Bench) -> Iterator[Row]:
     effort = bench.effort
     for attempt in range(MOST_TRIES):
         seed = zlib.crc32(figure.name.encode()) + effort.seed + attempt
-        pairs = list(take_pairs(sides.ours, sides.theirs, count=effort.pairs, minimum_s=effort.minimum_s, seed=seed))
+        pairs = list(
+            take_pairs(sides.ours, sides.theirs, count=effort.pairs, minimum_s=effort.minimum_s, seed=seed, single=figure.single)
+        )
         row = summary(figure.name, sides.peer or figure.peer, figure.target, pairs)
         yield row
         if not row.noisy or bench.elapsed_s > effort.limit_s / 2:

@@ -188,13 +188,14 @@ def calibrate(side: Timed, minimum_s: float) -> int:
     return loops
 
 
-def take_pairs(ours: Timed, theirs: Timed, *, count: int, minimum_s: float, seed: int) -> Iterator[Pair]:
+def take_pairs(ours: Timed, theirs: Timed, *, count: int, minimum_s: float, seed: int, single: bool = False) -> Iterator[Pair]:
     """Time both sides `count` times; which goes first is drawn anew for each pair, from the seed.
 
-    Whatever drifts (clock speed, other processes, caches) then falls on both sides alike.
+    Whatever drifts (clock speed, other processes, caches) then falls on both sides alike. With `single`, each timing is one unit
+    of work, however short.
     """
     draw = random.Random(seed)
-    loops_ours, loops_theirs = calibrate(ours, minimum_s), calibrate(theirs, minimum_s)
+    loops_ours, loops_theirs = (1, 1) if single else (calibrate(ours, minimum_s), calibrate(theirs, minimum_s))
     for _ in range(count):
         if draw.random() < 0.5:
             mine = ours(loops_ours) / loops_ours
