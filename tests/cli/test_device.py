@@ -37,6 +37,13 @@ def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "python:line_of_four:make"
 
 
+@pytest.mark.parametrize(("name", "message"), [("python", "has nothing to calibrate; sim has"), ("sims", "did you mean 'sim'")])
+def test_what_cannot_be_calibrated_is_refused(qloom: Qloom, name: str, message: str) -> None:
+    answer = qloom("device", "calibrate", name)
+    assert answer.code == 2
+    assert message in answer.err
+
+
 @pytest.fixture
 def far_file(tmp_path: Path) -> str:
     """A circuit whose gate is on qubits that are not beside each other."""

@@ -6,24 +6,30 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from qloom.devices.choosing import STATE_VECTOR, library
 from qloom.devices.costs import SIZES, Costs, Work, keep, layer, measure, together
 from qloom.devices.engines import most_qubits, usable_cores
-from qloom.errors import QloomError
+from qloom.errors import MissingExtra, QloomError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from qloom.devices.engines import EngineLibrary
 
 LIMIT_S = 300.0
 EXAMPLE_QUBITS = 20
-_MEASURE = "import sys; from qloom.devices.calibrating import tell; tell(int(sys.argv[1]))"
+_MEASURE = "import sys; from qloom.devices.calibrating import tell; tell(*map(int, sys.argv[1:]))"
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def calibrate() -> Iterator[dict[str, Any]]:
+def calibrate(sizes: Sequence[int] = SIZES) -> Iterator[dict[str, Any]]:
     """Measure what engines cost with one thread and with as many as this process may use, and keep the table.
+
+    Args:
+        sizes: qubits that are measured, ascending.
 
     Yields:
         `note` for people before each measurement; at the end `file`, `calibration` (the table) and `examples` for people.
@@ -35,7 +41,7 @@ def calibrate() -> Iterator[dict[str, Any]]:
     found: list[Costs] = []
     for threads in dict.fromkeys((1, usable_cores())):
         yield {"note": f"measuring with {threads} thread{'s' * (threads != 1)}"}
-        found.append(_measured(threads))
+        found.append(_measured(threads, sizes))
     costs = together(found)
     work = Work.of(layer("turn", EXAMPLE_QUBITS))
     examples: dict[str, str] = {}
@@ -47,11 +53,11 @@ def calibrate() -> Iterator[dict[str, Any]]:
     yield {"note": "kept", "file": str(keep(costs)), "calibration": costs.to_json(), "examples": examples}
 
 
-def _measured(threads: int) -> Costs:
+def _measured(threads: int, sizes: Sequence[int]) -> Costs:
     environment = os.environ | dict.fromkeys(_THREADS, str(threads))
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-c", _MEASURE, str(threads)],
+            [sys.executable, "-P", "-c", _MEASURE, str(threads), *map(str, sizes)],
             env=environment,
             capture_output=True,
             text=True,
@@ -66,8 +72,14 @@ def _measured(threads: int) -> Costs:
     return Costs.from_json(json.loads(done.stdout), "what was measured")
 
 
-def tell(threads: int) -> None:
+def tell(threads: int, *sizes: int) -> None:
     """Measure every state-vector engine that is installed, in this process, and print the table as JSON."""
-    sizes = [size for size in SIZES if size <= most_qubits(None)]
-    tables = [measure(library(name), threads, sizes) for name in STATE_VECTOR]
+    fitting = [size for size in sizes if size <= most_qubits(None)]
+    tables = [measure(engine, threads, fitting) for engine in _installed()]
     print(json.dumps(together(tables).to_json()))  # noqa: T201  that is what this process is for
+
+
+def _installed() -> Iterator[EngineLibrary]:
+    for name in STATE_VECTOR:
+        with suppress(MissingExtra):  # what is not installed costs nothing
+            yield library(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -227,6 +228,77 @@ def positive(device: str, name: str, value: object) -> int | None:
 KINDS = ("sample", "estimate", "gradient")
 ORDER_MASK = (1 << 63) - 1
 DIGEST_VERSION = 1
+
+
+class ComputedHere(ABC):
+    """What circuits that are run in this process have in common: a task is computed when it is submitted.
+
+    Args:
+        circuits: checked already, with the same parameters.
+        observables: what `estimate` and `gradient` ask for.
+        option_text: the device's options, for the digest.
+        keep: keeps a task under its token and returns its handle.
+    """
+
+    def __init__(
+        self,
+        circuits: Sequence[Circuit],
+        observables: Sequence[Observable],
+        option_text: str,
+        keep: Callable[[str | None, Callable[[], Result]], TaskHandle],
+    ) -> None:
+        self._circuits = tuple(circuits)
+        self._observables = tuple(observables)
+        self._option_text = option_text
+        self._names = self._circuits[0].parameters
+        self._lengths = tuple(circuit.key_length for circuit in circuits)
+        self._keep = keep
+
+    @property
+    def digest(self) -> str:
+        """Equal for equal circuits, observables and options, whichever engine runs them."""
+        return prepared_digest(self._option_text, self._circuits, self._observables)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The parameters, in the order of an array's columns."""
+        return self._names
+
+    @abstractmethod
+    def run(self, parameters: ParameterValues = None, shots: int = 1000, *, seed: int | None = None) -> Result:
+        """Sample; see `contracts.Prepared`."""
+
+    @abstractmethod
+    def estimate(self, parameters: ParameterValues = None, shots: int | None = None, *, seed: int | None = None) -> Result:
+        """Work out expectation values; see `contracts.Prepared`."""
+
+    @abstractmethod
+    def gradient(self, parameters: ParameterValues = None) -> Result:
+        """Work out derivatives; see `contracts.Prepared`."""
+
+    def submit(
+        self,
+        kind: str,
+        parameters: ParameterValues = None,
+        shots: int | None = None,
+        *,
+        seed: int | None = None,
+        token: str | None = None,
+    ) -> TaskHandle:
+        """Compute a task and keep it; see `contracts.Prepared`."""
+        if kind not in KINDS:
+            raise UnknownName.among("kind of task", kind, KINDS)
+
+        def compute() -> Result:
+            if kind == "sample":
+                return self.run(parameters, 1000 if shots is None else shots, seed=seed)
+            return self.estimate(parameters, shots, seed=seed) if kind == "estimate" else self.gradient(parameters)
+
+        return self._keep(token, compute)
+
+    def _require_observables(self) -> None:
+        if not self._observables:
+            raise InvalidTask("prepared without observables, so there is nothing to estimate; prepare(circuit, observables=...)")
 
 
 def read_sets(names: Sequence[str], parameters: ParameterValues) -> FloatArray:

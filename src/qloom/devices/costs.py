@@ -36,8 +36,8 @@ KINDS = ("turn", "diagonal", "flip", "phase", "pair", "many")
 """Kinds of operations: on one qubit; diagonal on one; CX and X; diagonal on two; any other on two; with more qubits."""
 SIZES = (2, 6, 10, 14, 17, 18, 19, 20, 21, 22)
 """Qubits that are measured; up to 16 a state fits into a core's cache."""
-LAYER = 24
-"""Operations of one kind that are timed together."""
+LAYER = 12
+"""The most operations of one kind that are timed together."""
 REPEAT_S, REPEATS = 0.02, 3
 """A timing is repeated until it took so long, and so often at least; the fastest counts."""
 LARGE, GROWTH = 17, 1.5
@@ -219,7 +219,7 @@ def keep(costs: Costs, path: Path | None = None) -> Path:
 
 
 def layer(kind: str, num_qubits: int) -> Circuit:
-    """Return a circuit of operations of one kind, spread over the qubits: at most 24, and one for each qubit or pair.
+    """Return a circuit of operations of one kind, spread over the qubits: at most 12, and one for each qubit or pair.
 
     >>> Work.of(layer("phase", 6)).fused
     Counter({'phase': 6})

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from qloom.devices.common import KINDS, ORDER_MASK, prepared_digest
+from qloom.devices.common import ORDER_MASK, ComputedHere
 from qloom.devices.compiled import KeyMap
 from qloom.devices.engines import memory_reason, needed_bytes
 from qloom.devices.numpy_sets import SetsCircuit, suits
 from qloom.devices.pauli_sums import GroupEstimator
 from qloom.devices.sampler import MAX_SHOTS, SMALL, draw, draw_rows, drawing_bytes, seeded
-from qloom.errors import InvalidTask, UnknownName, Unsupported
+from qloom.errors import InvalidTask, Unsupported
 from qloom.results import Engine, Result, SampleTable
 from qloom.tasks import LARGEST_SEED, read_parameters, read_seed, read_shots
 
@@ -42,7 +42,7 @@ class _Item(NamedTuple):
     num_qubits: int
 
 
-class PreparedSim:
+class PreparedSim(ComputedHere):
     """Circuits, and what is to be measured, ready in an engine. Safe to use from several threads at once.
 
     Args:
@@ -71,19 +71,14 @@ class PreparedSim:
         keep: Callable[[str | None, Callable[[], Result]], TaskHandle],
         together: bool = True,
     ) -> None:
-        self._circuits = tuple(circuits)
-        self._observables = tuple(observables)
+        super().__init__(circuits, observables, option_text, keep)
         self._limit = memory_limit_bytes
-        self._option_text = option_text
-        self._keep = keep
         self._qubits = max(circuit.num_qubits for circuit in circuits)
         self._engine = library.engine(self._qubits, threads)
-        self._names = self._circuits[0].parameters
         self._items = [
             _Item(library.compile(circuit, self._observables, self._engine), KeyMap(circuit), circuit.num_qubits)
             for circuit in circuits
         ]
-        self._lengths = tuple(item.keys.length for item in self._items)
         self._count = len(self._names)
         self._only = self._items[0] if len(self._items) == 1 else None
         self._none = np.zeros(0)
@@ -92,16 +87,8 @@ class PreparedSim:
         self._estimators: list[tuple[int, GroupEstimator]] | None = None
 
     @property
-    def digest(self) -> str:
-        return prepared_digest(self._option_text, self._circuits, self._observables)
-
-    @property
     def engine(self) -> Engine:
         return self._engine
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        return self._names
 
     def run(self, parameters: ParameterValues = None, shots: int = 1000, *, seed: int | None = None) -> Result:
         if type(shots) is not int or shots < 1:
@@ -163,25 +150,6 @@ class PreparedSim:
             gradients=np.array([gradients for _, gradients in found]),
         )
 
-    def submit(
-        self,
-        kind: str,
-        parameters: ParameterValues = None,
-        shots: int | None = None,
-        *,
-        seed: int | None = None,
-        token: str | None = None,
-    ) -> TaskHandle:
-        if kind not in KINDS:
-            raise UnknownName.among("kind of task", kind, KINDS)
-
-        def compute() -> Result:
-            if kind == "sample":
-                return self.run(parameters, 1000 if shots is None else shots, seed=seed)
-            return self.estimate(parameters, shots, seed=seed) if kind == "estimate" else self.gradient(parameters)
-
-        return self._keep(token, compute)
-
     # ---- reading -------------------------------------------------------------------------------------------------
 
     def _values(self, parameters: ParameterValues) -> FloatArray:
@@ -201,10 +169,6 @@ class PreparedSim:
         if array.size and (largest := float(np.abs(array).max())) > LARGEST_PARAMETER:
             raise InvalidTask(f"a parameter of {largest:g} is too large to be an angle; the limit is {LARGEST_PARAMETER:g}")
         return array[0] if len(array) == 1 else array
-
-    def _require_observables(self) -> None:
-        if not self._observables:
-            raise InvalidTask("prepared without observables, so there is nothing to estimate; prepare(circuit, observables=...)")
 
     def _check_sample(self, shots: int) -> None:
         if self._qubits >= 16 or shots >= 1 << 16 or self._limit is not None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from qloom.devices.common import KINDS, ORDER_MASK, constant, first_seed, following_seeds, prepared_digest, read_sets
+from qloom.devices.common import ORDER_MASK, ComputedHere, constant, first_seed, following_seeds, read_sets
 from qloom.devices.pauli_sums import GroupEstimator
 from qloom.devices.sampler import MAX_SHOTS
 from qloom.devices.shot_engines import ManySets
-from qloom.errors import InvalidTask, UnknownName, Unsupported
+from qloom.errors import Unsupported
 from qloom.kit.parameter_shift import ShiftedCircuit
 from qloom.results import Result, table_of
 from qloom.results.memory import require_memory
@@ -37,7 +37,7 @@ class _Item(NamedTuple):
     num_qubits: int
 
 
-class PreparedShots:
+class PreparedShots(ComputedHere):
     """Circuits, and what is to be measured, ready in an engine that draws its own samples.
 
     Args:
@@ -63,31 +63,18 @@ class PreparedShots:
         reason: str,
         keep: Callable[[str | None, Callable[[], Result]], TaskHandle],
     ) -> None:
-        self._circuits = tuple(circuits)
-        self._observables = tuple(observables)
+        super().__init__(circuits, observables, option_text, keep)
         self._library = library
         self._settings = settings
         self._threads = threads
-        self._option_text = option_text
-        self._keep = keep
-        self._names = self._circuits[0].parameters
         made = [library.compile(circuit, self._observables, settings, threads) for circuit in circuits]
         self._items = [_Item(ready, circuit.num_qubits) for (_, ready), circuit in zip(made, circuits, strict=True)]
         self._engine = made[0][0]._replace(reason=reason or made[0][0].reason)
-        self._lengths = tuple(circuit.key_length for circuit in circuits)
         self._shifted: list[tuple[ShiftedCircuit, ShotCircuit]] | None = None
-
-    @property
-    def digest(self) -> str:
-        return prepared_digest(self._option_text, self._circuits, self._observables)
 
     @property
     def engine(self) -> Engine:
         return self._engine
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        return self._names
 
     def run(self, parameters: ParameterValues = None, shots: int = 1000, *, seed: int | None = None) -> Result:
         shots = _shots(shots)
@@ -125,30 +112,7 @@ class PreparedShots:
                 gradients.append(shifted.gradients(row, found))
         return self._result(None, sets, values=np.array(values), gradients=np.array(gradients))
 
-    def submit(
-        self,
-        kind: str,
-        parameters: ParameterValues = None,
-        shots: int | None = None,
-        *,
-        seed: int | None = None,
-        token: str | None = None,
-    ) -> TaskHandle:
-        if kind not in KINDS:
-            raise UnknownName.among("kind of task", kind, KINDS)
-
-        def compute() -> Result:
-            if kind == "sample":
-                return self.run(parameters, 1000 if shots is None else shots, seed=seed)
-            return self.estimate(parameters, shots, seed=seed) if kind == "estimate" else self.gradient(parameters)
-
-        return self._keep(token, compute)
-
     # ---- inside --------------------------------------------------------------------------------------------------
-
-    def _require_observables(self) -> None:
-        if not self._observables:
-            raise InvalidTask("prepared without observables, so there is nothing to estimate; prepare(circuit, observables=...)")
 
     def _result(
         self,

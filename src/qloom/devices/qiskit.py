@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qloom.devices.common import (
-    KINDS,
     ORDER_MASK,
+    ComputedHere,
     TaskShelf,
     check_together,
     constant,
@@ -35,7 +35,7 @@ from qloom.devices.qiskit_loading import SCHEME, Wanted, load_backend, make_samp
 from qloom.devices.qiskit_out import require_qiskit
 from qloom.devices.qiskit_runs import WORD_BITS, BackendRuns, SamplerRuns, keys_of
 from qloom.devices.qiskit_values import ExactValues, gives_exact_values
-from qloom.errors import InvalidTask, UnknownName, Unsupported
+from qloom.errors import Unsupported
 from qloom.kit.parameter_shift import ShiftedCircuit
 from qloom.results import Engine, Result, table_of
 from qloom.specs import reasons_against
@@ -182,7 +182,7 @@ def _reasons(spec: DeviceSpec, circuit: Circuit, shots: int | None) -> list[str]
     return ([] if circuit.num_qubits else ["a circuit without qubits"]) + reasons_against(spec, circuit, shots)
 
 
-class PreparedQiskit:
+class PreparedQiskit(ComputedHere):
     """Circuits, and what is to be measured, transpiled for a backend. Safe to use from several threads at once.
 
     Args:
@@ -208,16 +208,12 @@ class PreparedQiskit:
         option_text: str,
         shelf: TaskShelf,
     ) -> None:
-        self._circuits = tuple(circuits)
-        self._observables = tuple(observables)
+        super().__init__(circuits, observables, option_text, shelf.keep)
         self._backend = backend
         self._transpiler = transpiler
         self._runs = runs
         self._engine = engine
-        self._option_text = option_text
-        self._shelf = shelf
         self._items = [QiskitCircuit(circuit, backend, transpiler) for circuit in circuits]
-        self._lengths = tuple(circuit.key_length for circuit in circuits)
         self._shifted: list[tuple[ShiftedCircuit, QiskitCircuit]] | None = None
         # What cannot be placed is told now, and paid for now.
         self._ready = [item.unmeasured() if observables else item.sampled() for item in self._items]
@@ -240,10 +236,6 @@ class PreparedQiskit:
     @property
     def engine(self) -> Engine:
         return self._engine
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        return self._circuits[0].parameters
 
     def run(self, parameters: ParameterValues = None, shots: int = 1000, *, seed: int | None = None) -> Result:
         shots = read_shots(shots)
@@ -283,30 +275,7 @@ class PreparedQiskit:
                 gradients.append(shifted.gradients(row, found))
         return self._result(None, sets, self._ready, values=np.array(values), gradients=np.array(gradients))
 
-    def submit(
-        self,
-        kind: str,
-        parameters: ParameterValues = None,
-        shots: int | None = None,
-        *,
-        seed: int | None = None,
-        token: str | None = None,
-    ) -> TaskHandle:
-        if kind not in KINDS:
-            raise UnknownName.among("kind of task", kind, KINDS)
-
-        def compute() -> Result:
-            if kind == "sample":
-                return self.run(parameters, 1000 if shots is None else shots, seed=seed)
-            return self.estimate(parameters, shots, seed=seed) if kind == "estimate" else self.gradient(parameters)
-
-        return self._shelf.keep(token, compute)
-
     # ---- inside --------------------------------------------------------------------------------------------------
-
-    def _require_observables(self) -> None:
-        if not self._observables:
-            raise InvalidTask("prepared without observables, so there is nothing to estimate; prepare(circuit, observables=...)")
 
     def _exact(self) -> ExactValues:
         return ExactValues(self._backend, self._engine.threads)

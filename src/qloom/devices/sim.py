@@ -270,7 +270,7 @@ class SimDevice:
             against = numbered([self._reasons(circuit, kind, observables) for circuit in circuits])
             if not against and engine is None and kind == "sample" and settings.method is None:
                 return Choice(choose_clifford(circuits, settings, self._threads, current), "Clifford")
-            if not against or engine is not None or not _others_may(circuits):
+            if not against or engine is not None or not all(circuit.num_qubits for circuit in circuits):
                 return Choice(None, "", tuple(against))
         found = choose_drawing(circuits, kind, settings, engine)
         return found if found.library is not None else Choice(None, "", (*against, *found.against))
@@ -310,8 +310,3 @@ class SimDevice:
             max_shots=MAX_SHOTS,
         )
         return reasons + reasons_against(spec, plain)
-
-
-def _others_may(circuits: Sequence[Circuit]) -> bool:
-    """Whether an engine that is no state vector is worth asking: there are qubits, and something it may do better."""
-    return all(circuit.num_qubits for circuit in circuits)
