@@ -516,6 +516,20 @@ def test_a_spec_built_in_code_is_checked_as_one_that_is_read() -> None:
         device(notes={"made": object()}).to_text()
     with pytest.raises(UnknownName, match="shape of a connectivity called 'line'"):
         Connectivity("line")
+    with pytest.raises(InvalidSetting, match=r"rows and columns from 1 up, got grid\(0, 0\)"):
+        Connectivity("grid")
+
+
+def test_a_grid_of_one_qubit_couples_no_two() -> None:
+    alone = Connectivity.grid(1, 1)
+    assert alone.is_complete(1)
+    assert not alone.is_complete(2)
+    assert len(reasons_against(device(num_qubits=2, connectivity=alone), Requirements(connectivity=ALL))) == 1
+
+
+def test_a_feature_among_the_gates_is_still_a_feature() -> None:
+    spec = device(gates=frozenset({"h", "reset", "delay"}))
+    assert reasons_against(spec, Circuit(1).h(0).reset(0)) == ["reset, which toy does not run"]
 
 
 def test_a_parsed_circuit_is_told_what_it_lacks() -> None:

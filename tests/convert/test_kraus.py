@@ -44,6 +44,12 @@ def test_operators_that_are_no_square_matrices_are_refused_with_their_place(text
         from_openqasm(f"OPENQASM 3.0;\nqubit[1] q;\n#pragma braket noise kraus({text}) q[0]\n")
 
 
+@pytest.mark.parametrize("operators", [[[[1, 0], [0]]], [[["a", 0], [0, 1]]]])
+def test_operators_that_are_no_matrices_of_numbers_are_refused(operators: list[object]) -> None:
+    with pytest.raises(InvalidCircuit, match="the operators of a kraus channel are matrices of one size"):
+        Circuit(1).kraus(operators, 0)
+
+
 @pytest.mark.parametrize(
     ("step", "said"),
     [

@@ -23,6 +23,7 @@ CHANNELS = {
     "phase_flip": noise_operations.PhaseFlip,
     "depolarizing": noise_operations.Depolarizing,
     "amplitude_damping": noise_operations.AmplitudeDamping,
+    "generalized_amplitude_damping": noise_operations.GeneralizedAmplitudeDamping,
     "phase_damping": noise_operations.PhaseDamping,
     "pauli_channel": noise_operations.PauliChannel,
     "two_qubit_depolarizing": noise_operations.TwoQubitDepolarizing,
@@ -86,6 +87,12 @@ def _measured(before: Worlds, qubit: int, bit: int, num_qubits: int) -> Worlds:
     return {bits: state for bits, state in found.items() if np.trace(state).real > 1e-14}
 
 
+def mixture(circuit: Circuit) -> ComplexArray:
+    """The density matrix at the end of the circuit, whatever was measured."""
+    found: ComplexArray = np.sum(list(worlds(circuit).values()), axis=0)
+    return found
+
+
 def distribution(circuit: Circuit) -> dict[str, float]:
     """The probability of every key that can be measured; of the qubits where nothing is measured."""
     if any(step.name == "measure" for step in circuit.every()):
@@ -97,4 +104,4 @@ def distribution(circuit: Circuit) -> dict[str, float]:
 
 def expectation(circuit: Circuit, observable: Observable) -> float:
     """The exact value at the end of the circuit."""
-    return float(sum(np.trace(state @ observable.matrix()).real for state in worlds(circuit).values()))
+    return float(np.trace(mixture(circuit) @ observable.matrix()).real)

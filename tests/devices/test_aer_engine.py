@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from braket.default_simulator import noise_operations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
@@ -20,11 +20,14 @@ from qloom.circuits.gates import CHANNELS, GATES, kraus_parameters, matrix
 from qloom.devices.aer_channels import operators
 from qloom.devices.aer_engine import Aer, AerCircuit
 from qloom.devices.shot_engines import ManySets, Settings, ShotCircuit, ShotLibrary
+from qloom.devices.stim_engine import Stim
 from qloom.errors import InvalidTask, MissingExtra, Unsupported
 from qloom.noise import NoiseModel, QubitNoise
 from qloom.results import Engine
 from qloom.testing.device_contract import state_of
-from tests.devices.helpers import PARAMETERS, ComplexArray, FloatArray, around, circuits, embedded, expected_probabilities
+from tests.devices import dense
+from tests.devices.dense import expectation, mixture
+from tests.devices.helpers import PARAMETERS, ComplexArray, FloatArray, around, circuits, expected_probabilities
 
 if TYPE_CHECKING:
     from qloom.results import IntArray, KeyArray
@@ -65,36 +68,6 @@ def check_close(drawn: tuple[KeyArray, IntArray], expected: FloatArray, shots: i
     assert drawn[1].sum() == shots
     variance = np.clip(expected * (1 - expected), 0, None)
     assert (np.abs(found - expected) <= 5.5 * np.sqrt(variance / shots) + 1 / shots).all()
-
-
-def braket_channel(step: Instruction) -> list[ComplexArray]:
-    """What Braket's own simulator takes this channel to be."""
-    if step.name == "kraus":
-        return list(operators("kraus", step.parameters, len(step.qubits)))  # type: ignore[arg-type]
-    known = getattr(noise_operations, "".join(part.capitalize() for part in step.name.split("_")))
-    return [np.asarray(found) for found in known(step.qubits, *step.parameters).matrices]
-
-
-def mixture_of(circuit: Circuit) -> ComplexArray:
-    """The density matrix at the end, by products of matrices; measurements in the middle forget phases."""
-    size = circuit.num_qubits
-    rho = np.zeros((1 << size, 1 << size), dtype=np.complex128)
-    rho[0, 0] = 1
-    for step in circuit.flat():
-        if step.name in GATES:
-            parts = [matrix(step.name, step.parameters)]  # type: ignore[arg-type]
-        elif step.name in CHANNELS:
-            parts = braket_channel(step)
-        else:
-            zero, one = np.diag([1, 0]), np.diag([0, 1])
-            parts = [zero, one] if step.name == "measure" else [zero, np.array([[0, 1], [0, 0]])]
-        wide = [embedded(np.asarray(part, dtype=np.complex128), step.qubits, size) for part in parts]
-        rho = np.sum([part @ rho @ part.conj().T for part in wide], axis=0)
-    return rho
-
-
-def value_of(rho: ComplexArray, observable: Observable) -> float:
-    return float(np.trace(rho @ observable.matrix()).real)
 
 
 def noisy() -> Circuit:
@@ -186,7 +159,7 @@ def test_channels_are_those_of_brakets_simulator(name: str) -> None:
     qubits, count = CHANNELS[name]
     step = Instruction(name, tuple(range(qubits)), (0.2, 0.3, 0.15)[:count])
     ours = operators(name, step.parameters, qubits)  # type: ignore[arg-type]
-    theirs = braket_channel(step)
+    theirs = dense.operators(step)
 
     def choi(kraus: Sequence[ComplexArray]) -> ComplexArray:
         return np.sum([np.outer(one.ravel(), one.ravel().conj()) for one in kraus], axis=0)  # type: ignore[no-any-return]
@@ -197,20 +170,20 @@ def test_channels_are_those_of_brakets_simulator(name: str) -> None:
 def test_a_density_matrix_has_the_exact_values_of_every_channel() -> None:
     strings = ["ZII", "IXI", "IIY", "XYZ", "ZZX"]
     compiled = ready(noisy(), "density_matrix", *[Observable({text: 1.0}) for text in strings])
-    rho = mixture_of(noisy())
-    assert compiled.expectations([]) == pytest.approx([value_of(rho, Observable({text: 1.0})) for text in strings], abs=1e-9)
+    expected = [expectation(noisy(), Observable({text: 1.0})) for text in strings]
+    assert compiled.expectations([]) == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("method", ["density_matrix", "trajectories", "mps", None])
 def test_samples_of_a_noisy_circuit_follow_its_density_matrix(method: str | None) -> None:
-    check_close(ready(noisy(), method).sample([], SHOTS, 5), mixture_of(noisy()).diagonal().real)
+    check_close(ready(noisy(), method).sample([], SHOTS, 5), mixture(noisy()).diagonal().real)
 
 
 @pytest.mark.parametrize("method", ["density_matrix", "trajectories", "mps"])
 def test_samples_in_a_basis_give_its_values(method: str) -> None:
     drawn = ready(noisy(), method).sample_in([], "XIY", SHOTS, 6)
     signs = np.array([(-1) ** (key & 0b101).bit_count() for key in range(8)])
-    expected = value_of(mixture_of(noisy()), Observable({"XIY": 1.0}))
+    expected = expectation(noisy(), Observable({"XIY": 1.0}))
     assert frequencies(drawn, 3) @ signs == pytest.approx(expected, abs=5.5 / np.sqrt(SHOTS))
 
 
@@ -230,11 +203,11 @@ def test_a_noise_model_is_applied_to_the_circuit() -> None:
     noise = NoiseModel.depolarizing(0.05, 0.1, readout=0.02)
     circuit = Circuit(2).h(0).cx(0, 1)
     compiled = ready(circuit, None, Observable({"ZZ": 1.0}), Observable({"XX": 1.0}), noise=noise)
-    rho = mixture_of(noise.apply(circuit))
+    applied = noise.apply(circuit)
     assert compiled.notes == {"method": "density_matrix"}
-    assert compiled.expectations([]) == pytest.approx([value_of(rho, Observable({text: 1.0})) for text in ("ZZ", "XX")])
+    assert compiled.expectations([]) == pytest.approx([expectation(applied, Observable({text: 1.0})) for text in ("ZZ", "XX")])
     flip = np.array([[0.98, 0.02], [0.02, 0.98]])
-    check_close(compiled.sample([], SHOTS, 1), np.kron(flip, flip) @ rho.diagonal().real)
+    check_close(compiled.sample([], SHOTS, 1), np.kron(flip, flip) @ mixture(applied).diagonal().real)
 
 
 def test_noise_behind_the_measurements_keeps_the_short_way() -> None:
@@ -242,6 +215,14 @@ def test_noise_behind_the_measurements_keeps_the_short_way() -> None:
     compiled = ready(circuit)
     assert compiled.notes == {"method": "density_matrix"}
     check_close(compiled.sample([], SHOTS, 1), np.array([0, 0.5, 0, 0.5]))
+
+
+def test_a_measurement_that_noise_follows_is_part_of_the_state_as_in_stim() -> None:
+    circuit, value = Circuit(1).h(0).measure(0).channel("bit_flip", 0, probabilities=[0.1]), Observable({"X": 1.0})
+    stims = Stim().compile(circuit, [value], Settings(), 1)[1].expectations([])
+    assert ready(circuit, None, value).expectations([]) == pytest.approx(stims, abs=1e-12)
+    assert expectation(circuit, value) == pytest.approx(stims[0], abs=1e-12)
+    check_close(ready(circuit, "trajectories").sample_in([], "X", SHOTS, 1), np.array([0.5, 0.5]))
 
 
 def test_a_qubit_read_twice_is_misread_each_time_anew() -> None:
@@ -319,7 +300,7 @@ def test_a_density_matrix_has_exact_values_behind_measurements_and_resets() -> N
     circuit = Circuit(2).ry(0.7, 0).cx(0, 1).measure(0).h(0).reset(1).rx(0.3, 1).cx(1, 0)
     values = [Observable({text: 1.0}) for text in ("XI", "ZZ", "IY")]
     found = ready(circuit, None, *values).expectations([])
-    assert found == pytest.approx([value_of(mixture_of(circuit), one) for one in values], abs=1e-9)
+    assert found == pytest.approx([expectation(circuit, one) for one in values], abs=1e-9)
 
 
 # ---- what is refused -------------------------------------------------------------------------------------------------
@@ -397,7 +378,7 @@ def test_bonds_that_cannot_reach_the_limit_are_said_to_be_whole() -> None:
 def test_noisy_shots_of_an_mps_are_looked_at_by_one_of_them() -> None:
     circuit = Circuit(4).h(0).cx(0, 1).channel("bit_flip", 1, probabilities=[0.5]).cx(1, 2).cx(2, 3)
     compiled = ready(circuit, "mps", max_bond=2)
-    check_close(compiled.sample([], SHOTS, 1), mixture_of(circuit).diagonal().real)
+    check_close(compiled.sample([], SHOTS, 1), mixture(circuit).diagonal().real)
     assert compiled.notes["largest_bond"] == 2
     assert compiled.notes["discarded_weight"] == 0
 
@@ -469,6 +450,21 @@ def test_many_sets_are_single_ones(method: str) -> None:
     for number in (0, 1, 63, 64, 69):
         alone = compiled.sample(sets[number], 20, number)
         assert [part.tolist() for part in together[number]] == [part.tolist() for part in alone]
+
+
+def test_many_sets_take_no_more_memory_than_a_few() -> None:
+    circuit = Circuit(14, parameters=PARAMETERS).ry(Parameter("a"), 0).cx(0, 13).rx(Parameter("b"), 7)
+    compiled = ready(circuit, "statevector")
+    sets = compiled.table.rows(np.linspace(-2, 2, 160, dtype=np.float64).reshape(80, 2)).tolist()
+    compiled.sample(sets[0], 10, 1)
+    tracemalloc.start()
+    try:
+        drawn = compiled.sample_sets(sets, 10, range(80))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(drawn) == 80
+    assert peak < 20 * (8 << 14)  # not the probabilities of all 80
 
 
 @pytest.mark.parametrize("method", METHODS)

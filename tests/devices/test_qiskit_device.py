@@ -239,6 +239,35 @@ def test_a_verbatim_block_of_native_gates_runs_gate_by_gate() -> None:
     assert inside[: inside.index("barrier")] == ["sx", "sx", "cx", "cx", "rz", "rz"]
 
 
+def test_a_verbatim_block_inside_of_an_if_runs_gate_by_gate_too() -> None:
+    from qloom.devices.qiskit_circuits import QiskitCircuit, Transpiler
+
+    def circuit(block: Circuit) -> Circuit:
+        return Circuit(3).x(0).measure(0, 0).if_test(0, 1, Circuit(3).verbatim(block)).measure(1, 1)
+
+    backend = own(f"{LINE},transpile.level=3").backend
+    made = QiskitCircuit(circuit(Circuit(3).x(1).x(1).sx(1).sx(1)), backend, Transpiler(backend, 3, 0)).sampled()
+    (asked,) = (step for step in made.data if step.operation.name == "if_else")
+    inside = [step.operation.name for step in asked.operation.blocks[0].data]
+    assert inside == ["barrier", "x", "x", "sx", "sx", "barrier"]
+    assert [made.find_bit(qubit).index for qubit in asked.qubits] == [1]
+    one_way = _one_way_backend()
+    with pytest.raises(Unsupported, match=r"gate cx on qubits \[1, 0\] in a verbatim block"):
+        QiskitCircuit(circuit(Circuit(3).cx(1, 0)), one_way, Transpiler(one_way, 1, 0))
+
+
+def _one_way_backend() -> Any:
+    from qiskit.circuit.library import CXGate, SXGate
+    from qiskit.circuit.measure import Measure
+    from qiskit.transpiler import Target
+
+    target = Target(num_qubits=3)
+    for gate in (SXGate(), Measure()):
+        target.add_instruction(gate, {(0,): None, (1,): None, (2,): None})
+    target.add_instruction(CXGate(), {(0, 1): None, (1, 2): None})
+    return _backend(target)
+
+
 def test_a_verbatim_block_that_the_backend_would_change_is_refused() -> None:
     for block, reason in (
         (Circuit(3).h(0), "gate h in a verbatim block"),

@@ -16,7 +16,7 @@ from qloom.devices.shot_engines import Settings
 from qloom.devices.stim_engine import Stim, StimCircuit, shot_major
 from qloom.devices.stim_program import clifford, pauli
 from qloom.errors import Unsupported
-from qloom.noise import NoiseModel
+from qloom.noise import NoiseModel, QubitNoise
 from tests.circuits.oracle import gate_matrix, same_up_to_phase
 from tests.devices.dense import ComplexArray, distribution, expectation
 
@@ -26,15 +26,9 @@ PAULI_NOISE = tuple(name for name in CHANNELS if not name.endswith("amplitude_da
 FIXED = tuple(name for name, row in GATES.items() if row.num_parameters == 0 and name not in {"t", "tdg", "id", "gphase"})
 
 
-class Readout(NoiseModel):
+def misreading(ups: float, downs: float) -> NoiseModel:
     """No noise but what is read: the same errors on every qubit."""
-
-    def __init__(self, ups: float, downs: float) -> None:
-        super().__init__()
-        self.errors = ups, downs
-
-    def readout(self, qubit: int) -> tuple[float, float]:
-        return self.errors
+    return NoiseModel(qubits={"default": QubitNoise(readout=(ups, downs))})
 
 
 def made(circuit: Circuit, *observables: Observable, noise: NoiseModel | None = None, limit: int | None = None) -> StimCircuit:
@@ -290,7 +284,7 @@ def test_shots_that_do_not_fit_into_memory_are_refused_with_both_numbers() -> No
 
 @pytest.mark.parametrize("errors", [(0.2, 0.2), (0.1, 0.3), (0.0, 0.3), (0.1, 0.0)])
 def test_bits_are_misread_at_the_end_and_before(errors: tuple[float, float]) -> None:
-    noise = Readout(*errors)
+    noise = misreading(*errors)
     circuit = Circuit(2, num_clbits=3).x(1).measure(0, 0).x(0).measure(1, 1).measure(0, 2)
     ups, downs = errors
     expected = {
@@ -302,13 +296,13 @@ def test_bits_are_misread_at_the_end_and_before(errors: tuple[float, float]) -> 
 
 def test_what_is_fed_forward_is_what_was_read() -> None:
     circuit = Circuit(2, num_clbits=2).measure(0).if_test(0, 1, Circuit(2).x(1)).measure(1)
-    noise = Readout(0.25, 0.25)
+    noise = misreading(0.25, 0.25)
     assert_drawn_from({"00": 0.5625, "01": 0.1875, "10": 0.0625, "11": 0.1875}, counts_of(circuit, 20_000, noise=noise))
     assert made(circuit, Observable({"IZ": 1.0}), noise=noise).expectations([]) == [0.5]
 
 
 def test_misread_bits_are_in_samples_of_a_basis_and_not_in_exact_values() -> None:
-    compiled = made(Circuit(2).h(0).x(1), Observable({"XI": 1.0}), noise=Readout(0.1, 0.3))
+    compiled = made(Circuit(2).h(0).x(1), Observable({"XI": 1.0}), noise=misreading(0.1, 0.3))
     keys, counts = compiled.sample_in([], "XZ", 20_000, 3)
     expected = {"00": 0.9 * 0.3, "01": 0.9 * 0.7, "10": 0.1 * 0.3, "11": 0.1 * 0.7}
     assert_drawn_from(expected, {format(key, "02b"): int(count) for key, count in zip(keys.tolist(), counts, strict=True)})
@@ -348,6 +342,8 @@ def test_the_first_steps_that_are_no_clifford_gates_are_named() -> None:
     ("circuit", "reason"),
     [
         (Circuit(1).rz(Parameter("a"), 0), "gate rz(a) on qubit 0 (step 0) has a free parameter; bind it first"),
+        (Circuit(0), "a circuit without qubits"),
+        (Circuit(1).gate("gphase", angles=[Parameter("a")]), "gate gphase(a) (step 0) has a free parameter; bind it first"),
         (Circuit(3).gate("x", 0, 1, 2, controls=2), "gate ccx on qubits 0, 1, 2 (step 0) is no Clifford gate"),
         (Circuit(5).gate("x", 0, 1, 2, 3, 4, controls=4), "gate x under 4 more controls on qubits"),
         (Circuit(1).channel("amplitude_damping", 0, probabilities=[0.1]), "channel amplitude_damping on qubit 0 (step 0)"),
@@ -362,11 +358,11 @@ def test_what_stim_cannot_do_is_refused_by_name(circuit: Circuit, reason: str) -
 
 def test_unequal_readout_errors_are_not_fed_forward() -> None:
     circuit = Circuit(1).measure(0).if_test(0, 1, Circuit(1).x(0))
-    noise = Settings(noise=Readout(0.1, 0.2))
+    noise = Settings(noise=misreading(0.1, 0.2))
     assert (
         Stim().reasons(circuit, "sample", noise)[0].startswith("with its noise: an if (step 1) on classical bit 0, which is read")
     )
-    assert Stim().reasons(circuit, "sample", Settings(noise=Readout(0.1, 0.1))) == []
+    assert Stim().reasons(circuit, "sample", Settings(noise=misreading(0.1, 0.1))) == []
 
 
 def test_noise_that_is_no_mixture_of_paulis_is_named() -> None:

@@ -260,7 +260,10 @@ def test_gates_that_cannot_make_the_circuit_are_refused() -> None:
         transpile(Circuit(2).h(0).cx(0, 1), replace(LINE, gates=frozenset({"x", "cx"})))
 
 
-@pytest.mark.parametrize(("options", "words"), [({"level": 4}, "one of 0, 1, 2, 3, got 4"), ({"seed": -1}, "got -1")])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"level": 4}, "one of 0, 1, 2, 3, got 4"), ({"level": 1.0}, "got 1.0"), ({"seed": -1}, "got -1")],
+)
 def test_options_that_there_are_not_are_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidSetting, match=words):
         transpile(Circuit(1).h(0), **options)

@@ -15,6 +15,7 @@ from qloom.errors import CorruptRecord, Divergence, Misuse, NoResult, StorageFai
 from qloom.journal import Journal
 from qloom.journal.lanes import derive_seed
 from qloom.results import Engine, Result, SampleTable
+from qloom.tasks import Compiled
 from tests.journal.helpers import ENGINE, journal, never, open_journal, pure, question, segment
 
 
@@ -294,6 +295,14 @@ def test_an_engine_is_recorded_once_and_a_change_is_told(tmp_path: Path) -> None
         assert second.engine_used("abc", newer) == ENGINE
         assert second.engine_used("abc", ENGINE._replace(reason="picked otherwise")) is None
     assert not segment(tmp_path, 2).exists()
+
+
+def test_circuits_that_were_compiled_alike_are_no_change_of_the_compiler(tmp_path: Path) -> None:
+    facts = Compiled("source", "made", "qiskit 2.6.2")
+    with journal(tmp_path, 1) as first:
+        assert first.compiled_as("one", facts) is None
+        assert first.compiled_as("two", facts) is None
+        assert first.compiled_as("three", facts._replace(digest="otherwise")) == facts
 
 
 # ---- who may record

@@ -9,6 +9,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qloom.errors import InvalidSetting
-from qloom.kit.text_cache import ABANDONED_S, TextCache
+from qloom.kit.text_cache import ABANDONED_S, FORMAT, TextCache
 
 KEY = "0123456789abcdef" * 2
+NO_TEXT = (
+    FORMAT.encode()
+    + b" "
+    + KEY.encode()
+    + b" "
+    + blake2b(KEY.encode() + b"\n\x80", digest_size=16).hexdigest().encode()
+    + b"\n\x80"
+)
+"""An entry with a first line that fits, around what is no UTF-8."""
 WRITER = """
 import os, signal, sys
 from pathlib import Path
@@ -65,6 +75,7 @@ def test_a_text_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, t
         lambda content: content.replace(b"cache 1", b"cache 9"),
         lambda content: b"\x80\x04\x95pickled, or whatever else",
         lambda content: content.partition(b"\n")[2],
+        lambda content: NO_TEXT,
     ],
 )
 def test_an_entry_that_is_not_whole_is_missing_and_is_replaced(

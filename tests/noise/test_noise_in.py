@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import qiskit_aer.noise as aer
 from qiskit import QuantumCircuit
-from qiskit.circuit import Delay
+from qiskit.circuit import Delay, Reset
+from qiskit.circuit.library import CCXGate
 from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit.quantum_info import Kraus, random_quantum_channel
-from qiskit.transpiler import QubitProperties, Target
+from qiskit.transpiler import InstructionProperties, QubitProperties, Target
 from qiskit_aer import AerSimulator
 
 from qloom.convert import from_qiskit
@@ -218,6 +219,19 @@ def test_a_gate_that_the_circuit_form_lacks_is_refused_by_name_where_it_has_nois
         read_noise(backend)
 
 
+def test_an_error_of_a_gate_on_three_qubits_is_refused_by_name() -> None:
+    target = Target(num_qubits=3)
+    target.add_instruction(CCXGate(), {(2, 0, 1): InstructionProperties(duration=1e-7, error=0.05)})
+    with pytest.raises(InvalidSetting, match=r"an error of ccx on \[2, 0, 1\]; errors are held for gates on one or two qubits"):
+        read_noise(target)
+
+
+def test_an_error_of_a_reset_is_said_to_be_left_out() -> None:
+    target = Target(num_qubits=1)
+    target.add_instruction(Reset(), {(0,): InstructionProperties(duration=1e-6, error=0.02)})
+    assert read_noise(target).notes == ("reset on [0]: its error of 0.02 is not used",)
+
+
 # ---- Braket --------------------------------------------------------------------------------------------------------------
 
 
@@ -338,6 +352,17 @@ def test_every_form_of_a_model_is_read(tmp_path: Any) -> None:
     model, path = NoiseModel.depolarizing(0.1, 0.2), tmp_path / "noise.json"
     model.save(path)
     assert all(read_noise(form) == model for form in (model, model.to_json(), model.to_text(), path, str(path)))
+
+
+def test_errors_of_a_file_name_it(tmp_path: Any) -> None:
+    path = tmp_path / "noise.json"
+    with pytest.raises(InvalidSetting, match=r"there is no noise model file .*noise\.json"):
+        read_noise(path)
+    path.write_text("{")
+    with pytest.raises(InvalidSetting, match=r"noise\.json: a noise model is JSON, and this is not"):
+        read_noise(str(path))
+    with pytest.raises(InvalidSetting, match="cannot be read"):
+        read_noise("\0.json")
 
 
 @pytest.mark.parametrize("source", [3, None, object(), QuantumCircuit(1)])

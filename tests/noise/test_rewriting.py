@@ -261,6 +261,9 @@ def test_a_circuit_may_leave_qubits_unused_that_the_model_does_not_have() -> Non
         (lambda: NoiseModel(gates={"cx": {(0,): GateNoise()}}), InvalidSetting, "cx acts on 2 different qubits"),
         (lambda: NoiseModel(gates={"cx": GateNoise(), "cnot": GateNoise()}), InvalidSetting, "given twice"),
         (lambda: NoiseModel(gates={"x": GateNoise(errors=(ErrorChannel("bit_flip", (0.1,), (1,)),))}), InvalidSetting, "0 to 0"),
+        (lambda: NoiseModel(gates={"x": 0.1}), InvalidSetting, "the noise of gate x is a GateNoise, got 0.1"),  # type: ignore[dict-item]
+        (lambda: NoiseModel(gates={"x": {0: None}}), InvalidSetting, "the noise of gate x is a GateNoise, got None"),  # type: ignore[dict-item]
+        (lambda: NoiseModel(qubits={3: 0.1}), InvalidSetting, "the noise of qubit 3 is a QubitNoise, got 0.1"),  # type: ignore[dict-item]
         (lambda: NoiseModel(schedule="late"), UnknownName, "alap"),
         (lambda: NoiseModel(strict=True), InvalidSetting, "native_gates"),
         (lambda: ErrorChannel("bit_flop", (0.1,)), UnknownName, "bit_flip"),

@@ -183,6 +183,7 @@ def test_what_a_calibration_cannot_say_is_refused_with_its_place(
         ('{"dt_s": NaN}', "NaN is no number"),
         ("[" * 100_000, "nested far deeper"),
         (b"\xff", "is JSON, and this is not"),
+        ('{"dt_s": ' + "1" * 5_000 + "}", "is JSON, and this is not: Exceeds the limit"),
     ],
 )
 def test_what_is_no_json_is_refused(text: str | bytes, said: str) -> None:

@@ -77,6 +77,12 @@ def test_a_disk_that_does_not_take_it_keeps_what_was_there(tmp_path: Path, monke
     assert Result.load(tmp_path / "r.npz") == BELL
 
 
+@pytest.mark.parametrize("path", ["", ".", "/"])
+def test_a_path_without_a_files_name_is_refused(path: str) -> None:
+    with pytest.raises(StorageFailed, match="names no file; give the file's name"):
+        BELL.save(path)
+
+
 def test_folders_that_are_not_there_are_named(tmp_path: Path) -> None:
     with pytest.raises(StorageFailed, match=r"nowhere/r\.npz: No such file or directory"):
         BELL.save(tmp_path / "nowhere" / "r.npz")

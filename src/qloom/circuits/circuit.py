@@ -258,11 +258,18 @@ class Circuit:
     def kraus(self, operators: Sequence[object], *qubits: int) -> Circuit:
         """Add a noise channel on one or two qubits by its Kraus operators, first qubit most significant.
 
+        Raises:
+            InvalidCircuit: no matrices of numbers of that size, or operators K whose K'K do not sum to the identity.
+
         >>> reset = Circuit(1).kraus([[[1, 0], [0, 0]], [[0, 1], [0, 0]]], 0)
         >>> reset.instructions[0].name, len(reset.instructions[0].parameters)
         ('kraus', 16)
         """
-        return self.append(Instruction("kraus", tuple(qubits), kraus_parameters(operators)))
+        try:
+            numbers = kraus_parameters(operators)
+        except (TypeError, ValueError) as error:
+            raise InvalidCircuit(f"the operators of a kraus channel are matrices of one size, 2 or 4: {error}") from error
+        return self.append(Instruction("kraus", tuple(qubits), numbers))
 
     def measure(self, qubits: int | Sequence[int], clbits: int | Sequence[int] | None = None) -> Circuit:
         """Measure qubits into classical bits; into the bits of the same numbers when none are named.

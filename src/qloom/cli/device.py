@@ -195,4 +195,6 @@ def _readable(value: object) -> str:
         return ", ".join(map(_readable, value))
     if isinstance(value, dict):
         return ", ".join(f"{name} {_readable(item)}" for name, item in value.items() if item not in UNSTATED)
-    return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from qloom.convert.noise_fidelity import depolarising, gate_name, possible_qubit
 from qloom.errors import InvalidSetting, MissingExtra
 from qloom.noise import ErrorChannel, GateNoise, NoiseModel, QubitNoise
+from qloom.noise.schedule import UNIT_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     Gates = dict[str, dict[Place, GateNoise]]
 
 STANDARD = "braket.device_schema.standardized_gate_model_qpu_device_properties"
-_UNIT_S = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _READOUT = "READOUT"
 _BENCHMARKS = ("RANDOMIZED_BENCHMARKING", "SIMULTANEOUS_RANDOMIZED_BENCHMARKING")
 """Fidelities of one-qubit gates, the wanted one first."""
@@ -199,9 +199,9 @@ def _seconds(time: Any) -> float | None:
     if time is None or not time.value:
         return None
     unit = str(getattr(time.unit, "value", time.unit))
-    if unit not in _UNIT_S:
-        raise InvalidSetting(f"a time of Braket's properties is in {unit!r}; {', '.join(_UNIT_S)} are known")
-    return float(time.value) * _UNIT_S[unit]
+    if unit not in UNIT_S:
+        raise InvalidSetting(f"a time of Braket's properties is in {unit!r}; {', '.join(UNIT_S)} are known")
+    return float(time.value) * UNIT_S[unit]
 
 
 def _number(label: str) -> int:

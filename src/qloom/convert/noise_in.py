@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from qloom.errors import InvalidSetting
 from qloom.noise import NoiseModel
-from qloom.noise.text import parsed
+from qloom.noise.text import parsed, read
 
 
 def read_noise(source: object) -> NoiseModel:
@@ -19,7 +18,7 @@ def read_noise(source: object) -> NoiseModel:
             same forms or as the schema's object.
 
     Raises:
-        InvalidSetting: something else, or what cannot be converted, each part by name.
+        InvalidSetting: something else, or what cannot be converted, each part by name, and the file it is in.
         UnknownName: a name that the model does not have.
         MissingExtra: properties of a Braket device, and the package of their schema is not installed.
 
@@ -29,7 +28,7 @@ def read_noise(source: object) -> NoiseModel:
     if isinstance(source, NoiseModel):
         return source
     if isinstance(source, Path) or (isinstance(source, str) and source.endswith(".json")):
-        return _from_file(Path(source))
+        return read(source, lambda written: _from_document(parsed(written)))
     if isinstance(source, str | bytes | dict):
         return _from_document(source if isinstance(source, dict) else parsed(source))
     return _from_object(source)
@@ -53,13 +52,6 @@ def _from_braket(source: Any) -> NoiseModel:
     from qloom.convert.noise_braket import noise_from_braket
 
     return noise_from_braket(source)
-
-
-def _from_file(path: Path) -> NoiseModel:
-    try:
-        return _from_document(parsed(path.read_bytes()))
-    except OSError as error:
-        raise InvalidSetting(f"the file {path} cannot be read: {error}") from error
 
 
 def _from_document(document: Any) -> NoiseModel:

@@ -23,7 +23,8 @@ def noise_from_qiskit(source: Any) -> NoiseModel:
     `backend.properties()` where it has some; waiting has noise (`schedule="alap"`), which Aer's model has for delays only.
 
     Raises:
-        InvalidSetting: no target, or a gate with an error or duration that the circuit form does not have, by name.
+        InvalidSetting: no target, an error of a gate that the circuit form does not have, or of one on three or more qubits;
+            by name.
 
     >>> from qiskit.providers.fake_provider import GenericBackendV2
     >>> noise_from_qiskit(GenericBackendV2(2, seed=1)).gate("cx", (0, 1)).duration_s > 0
@@ -89,7 +90,14 @@ def _target_gates(
         if row is None or place is None:
             continue
         duration = row.duration or 0.0
+        if name == "reset" and row.error:
+            notes.append(f"reset on {list(place)}: its error of {row.error:.3g} is not used")
         error = None if name in ("measure", "reset") else row.error
+        if error and len(place) > 2:
+            raise InvalidSetting(
+                f"the target has an error of {name} on {list(place)}; errors are held for gates on one or two qubits only, so"
+                f" take {name} out of the target or its error away"
+            )
         errors = (
             ()
             if error is None

@@ -14,14 +14,14 @@ from qloom.circuits.gates import CHANNELS, GATES
 from qloom.devices.aer_channels import operators, superoperator
 from qloom.devices.aer_lowering import natively
 from qloom.devices.lowering import without_idle_resets
+from qloom.devices.shot_engines import perfect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from qloom.circuits import Instruction, Observable
     from qloom.circuits.gates import ComplexArray
-
-    Readout = Callable[[int], tuple[float, float] | None]
+    from qloom.devices.shot_engines import Readout
 
 CONDITION_BITS = 32
 """So many bits of an `if` are compared at once."""
@@ -30,18 +30,13 @@ TURNS = {"X": (("h", ()),), "Y": (("sdg", ()), ("h", ()))}
 """Letter -> gates that turn its eigenstates into 0 and 1."""
 
 
-def perfect(_qubit: int) -> None:
-    """A readout without errors."""
-    return
-
-
 class Facts(NamedTuple):
     """What decides how a circuit can be run.
 
     Attributes:
-        steps: the instructions, verbatim blocks opened, without resets of fresh qubits.
-        read_steps: the same without noise that no measurement sees.
-        end_steps: the same without measurements that nothing follows, for what is asked about the end of the circuit.
+        read_steps: the instructions, verbatim blocks opened, without resets of fresh qubits and noise that no measurement sees.
+        end_steps: the same with all noise, but without measurements that nothing follows, for what is asked about the end of
+            the circuit.
         channels: names of its noise channels.
         open_channels: names of those whose probability is a parameter.
         adaptive: there is an `if`.
@@ -49,7 +44,6 @@ class Facts(NamedTuple):
         reads: (bit, qubit), bits ascending, where all measurements could as well stand at the end; None where not.
     """
 
-    steps: tuple[Instruction, ...]
     read_steps: tuple[Instruction, ...]
     end_steps: tuple[Instruction, ...]
     channels: frozenset[str]
@@ -76,7 +70,6 @@ def facts_of(circuit: Circuit) -> Facts:
     channels = [step for step in every if step.name in CHANNELS]
     adaptive = any(step.name == "if" for step in steps)
     return Facts(
-        steps,
         read_steps,
         _without_last_reads(steps),
         frozenset(step.name for step in channels),
@@ -106,7 +99,7 @@ def _without_idle_noise(steps: Sequence[Instruction]) -> tuple[Instruction, ...]
 
 
 def _without_last_reads(steps: Sequence[Instruction]) -> tuple[Instruction, ...]:
-    """Leave out measurements of qubits on which no gate follows, and of bits at which no `if` looks."""
+    """Leave out measurements of qubits to which nothing happens later, and of bits at which no `if` looks."""
     changed: set[int] = set()
     looked: set[int] = set()
     kept: list[Instruction] = []
@@ -118,7 +111,7 @@ def _without_last_reads(steps: Sequence[Instruction]) -> tuple[Instruction, ...]
                 kept.append(step._replace(qubits=tuple(qubit for qubit, _ in needed), clbits=tuple(bit for _, bit in needed)))
             continue
         kept.append(step)
-        if step.name not in {"barrier", "delay", *CHANNELS}:
+        if step.name not in {"barrier", "delay"}:
             changed.update(step.qubits)
         if step.name == "if":
             looked.update(_bits_of(step))

@@ -21,7 +21,7 @@ import numpy as np
 
 from qloom.circuits import Circuit, Instruction
 from qloom.devices.aer_bonds import Bonds
-from qloom.devices.aer_circuits import Facts, Ready, Recorder, facts_of, perfect
+from qloom.devices.aer_circuits import Facts, Ready, Recorder, facts_of
 from qloom.devices.compiled import KeyMap
 from qloom.devices.engines import FREE_BYTES, suitable_threads
 from qloom.devices.sampler import draw, seeded
@@ -31,10 +31,9 @@ from qloom.results import Engine
 from qloom.results.memory import memory_limit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from qloom.circuits import Observable
-    from qloom.devices.aer_circuits import Readout
     from qloom.devices.shot_engines import Settings
     from qloom.results import IntArray, KeyArray
     from qloom.tasks import FloatArray
@@ -54,7 +53,10 @@ MPS_STATE_QUBITS = 10
 KEY_BITS = 64
 KEPT_BASES = 256
 SETS_AT_ONCE = 64
-"""So many parameter sets go into one call of Aer."""
+"""So many parameter sets go into one call of Aer, where they are small."""
+
+AMPLITUDES_AT_ONCE = 1 << 16
+"""The most basis states of all sets of one call, so that many sets take no more memory than one."""
 
 
 class Aer:
@@ -108,7 +110,7 @@ class Aer:
         if settings.method not in (None, *METHODS):
             return [f"method {settings.method}, {self.name} has {', '.join(METHODS)}"]
         try:
-            facts = facts_of(circuit if settings.noise is None else settings.noise.apply(circuit))
+            facts = facts_of(settings.noisy(circuit))
         except Unsupported as error:
             return [str(error)]
         method = settings.method or _suitable(facts, circuit.num_qubits, values=kind == "estimate", settings=settings)
@@ -131,7 +133,7 @@ class Aer:
 
         Threads share a state vector or, where shots are run one by one, the shots; samples do not depend on them.
         """
-        noisy = circuit if settings.noise is None else settings.noise.apply(circuit)
+        noisy = settings.noisy(circuit)
         facts = facts_of(noisy)
         method = settings.method or _suitable(facts, circuit.num_qubits, values=bool(observables), settings=settings)
         width = circuit.num_qubits * (2 if method == "density_matrix" else 1)
@@ -190,7 +192,7 @@ class AerCircuit:
         self._observables = tuple(observables)
         self._method = method
         self._aer_method = AER_METHODS.get(method, method)
-        self._readout: Readout = perfect if settings.noise is None else settings.noise.readout
+        self._readout = settings.readout
         self._bond = settings.max_bond or MAX_BOND
         self._threads = threads
         self._bonds = Bonds(self._qubits, self._bond) if method == "mps" else None
@@ -223,7 +225,7 @@ class AerCircuit:
         ready = self._bases.get(basis) or self._in_basis(basis)
         everything = range(self._qubits)
         if self._one_state:
-            return draw(seeded(seed), self._misread(self._probabilities(ready, [angles])[0], everything), shots)
+            return draw(seeded(seed), self._misread(next(self._probabilities(ready, [angles])), everything), shots)
         return self._drawn(ready, angles, shots, seed, self._qubits)
 
     # ---- values --------------------------------------------------------------------------------------------------
@@ -241,7 +243,7 @@ class AerCircuit:
         if reason := _without_values(self._facts, self._method):
             raise Unsupported(f"{self._library.name} cannot compute this: {reason}")
         ready = self._values
-        found = [result["data"] for result in self._run_sets(ready, sets)]
+        found = (result["data"] for result in self._run_sets(ready, sets))
         return [[float(data[str(number)]) for number in range(len(self._observables))] for data in found]
 
     # ---- Aer circuits, made when they are needed -----------------------------------------------------------------
@@ -298,8 +300,8 @@ class AerCircuit:
             recorder.measure(range(self._qubits), range(self._bits, self._bits + self._qubits))
         if len(self._bases) >= KEPT_BASES:
             self._bases.clear()
-        self._bases[basis] = recorder.ready()
-        return self._bases[basis]
+        made = self._bases[basis] = recorder.ready()
+        return made  # not what is kept: another thread may have emptied it
 
     @cached_property
     def _values(self) -> Ready:
@@ -316,9 +318,9 @@ class AerCircuit:
 
     # ---- runs ----------------------------------------------------------------------------------------------------
 
-    def _probabilities(self, ready: Ready, sets: Sequence[list[float]]) -> list[FloatArray]:
-        """Return a distribution for each set; rounding may leave what is 0 a little below it in a density matrix."""
-        return [np.maximum(result["data"]["p"], 0.0) for result in self._run_sets(ready, sets)]
+    def _probabilities(self, ready: Ready, sets: Sequence[list[float]]) -> Iterator[FloatArray]:
+        """Yield a distribution for each set; rounding may leave what is 0 a little below it in a density matrix."""
+        return (np.maximum(result["data"]["p"], 0.0) for result in self._run_sets(ready, sets))
 
     def _misread(self, probabilities: FloatArray, qubits: Sequence[int]) -> FloatArray:
         """Apply the readout errors of qubits to their joint distribution."""
@@ -345,13 +347,15 @@ class AerCircuit:
             counts[key] = counts.get(key, 0) + count
         return _table(dict(sorted(counts.items())), length, seed)
 
-    def _run_sets(self, ready: Ready, sets: Sequence[list[float]]) -> list[dict[str, Any]]:
-        """Run each parameter set once, many in one call."""
+    def _run_sets(self, ready: Ready, sets: Sequence[list[float]]) -> Iterator[dict[str, Any]]:
+        """Run each parameter set once, small ones many in one call; yield the results, which may be large."""
         if not ready.slots:
-            return self._run_once(ready, sets[:1]) * len(sets)
-        step = SETS_AT_ONCE if self._bonds is None else 1  # the log does not tell sets apart
-        parts = (sets[start : start + step] for start in range(0, len(sets), step))
-        return [result for part in parts for result in self._run_once(ready, part)]
+            yield from self._run_once(ready, sets[:1]) * len(sets)
+            return
+        most = min(SETS_AT_ONCE, max(1, AMPLITUDES_AT_ONCE >> self._qubits))
+        step = most if self._bonds is None else 1  # the log does not tell sets apart
+        for start in range(0, len(sets), step):
+            yield from self._run_once(ready, sets[start : start + step])
 
     def _run_once(self, ready: Ready, sets: Sequence[list[float]]) -> list[dict[str, Any]]:
         options = self._options(ready, sets)

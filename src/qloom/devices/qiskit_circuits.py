@@ -10,7 +10,9 @@ import numpy as np
 
 from qloom.circuits import Circuit, Expression, Parameter
 from qloom.devices.qiskit_cache import facts_of
+from qloom.devices.qiskit_compiler import with_contents
 from qloom.devices.qiskit_out import to_qiskit
+from qloom.devices.transpiling import DIGITS
 from qloom.errors import Unsupported
 from qloom.kit.angle_table import AngleTable
 
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
 
 METER = "meter"
 """The register that all qubits are measured into for expectation values."""
-DIGITS = 10
-"""Angles that agree to so many decimals (rad) are the same to a digest: they may differ in the last bit between machines."""
 
 
 class Transpiler:
@@ -148,12 +148,12 @@ class QiskitCircuit:
         self._names = freed.names()
         self._freed = Circuit.trusted(circuit.num_qubits, steps, circuit.num_clbits, self._names, circuit.name)
         self.table = AngleTable(circuit.parameters, freed.formulas())
-        self._fixed = any(step.name == "verbatim" for step in circuit.instructions)
+        blocks = [step for step in with_contents(circuit.instructions) if step.name == "verbatim"]
+        self._fixed = bool(blocks)
         self._lock = threading.RLock()
         self._made: dict[str, Any] = {}
         self._notes: dict[int, dict[str, Any]] = {}
-        if self._fixed:
-            self._check_verbatim()
+        self._check_verbatim(blocks)
 
     def sampled(self) -> Any:
         """Return the transpiled circuit with its measurements; one that measures nothing measures all qubits in order."""
@@ -224,14 +224,14 @@ class QiskitCircuit:
         wide = Circuit.trusted(circuit.num_qubits, circuit.instructions, clbits, circuit.parameters, circuit.name)
         return wide.measure_all()
 
-    def _check_verbatim(self) -> None:
+    def _check_verbatim(self, blocks: Iterable[Instruction]) -> None:
         """Refuse a block with a gate that the backend does not have on those very qubits."""
-        blocks = (step for step in self.source.instructions if step.name == "verbatim")
         for step in (inner for block in blocks for inner in block.body):
             alone = step.kind != "gate" or step.name == "gphase"
             if not alone and (step.controls or not self._target.instruction_supported(step.name, step.qubits)):
                 gate = f"{step.name} under {step.controls} more controls" if step.controls else step.name
-                native = ", ".join(sorted(self._target.operation_names_for_qargs(step.qubits))) if self._target.qargs else ""
+                known = step.qubits in (self._target.qargs or ())
+                native = ", ".join(sorted(self._target.operation_names_for_qargs(step.qubits))) if known else ""
                 raise Unsupported(
                     f"gate {gate} on qubits {list(step.qubits)} in a verbatim block, which the backend does not run as it stands"
                     + (f"; it runs {native} there" if native else "")

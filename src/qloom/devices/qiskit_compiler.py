@@ -50,7 +50,7 @@ def compile_template(template: Circuit, spec: DeviceSpec, *, intake: Callable[[A
         Unsupported: it cannot be placed there; the reasons are in the message.
         MissingExtra: Qiskit is not installed.
     """
-    if any(step.name == "verbatim" for step in _opened(template.instructions)):
+    if any(step.name == "verbatim" for step in with_contents(template.instructions)):
         return _around_verbatim(template, spec, intake)
     placed = _run(template, spec, intake, seed=seed, level=level)
     if reasons := _misfits(spec, placed.circuit):
@@ -68,11 +68,11 @@ def machine_size(template: Circuit, spec: DeviceSpec) -> int:
     return template.num_qubits if spec.connectivity.shape == "all" else spec.num_qubits
 
 
-def _opened(steps: Iterable[Instruction]) -> Iterator[Instruction]:
+def with_contents(steps: Iterable[Instruction]) -> Iterator[Instruction]:
     """Yield all instructions, blocks and their contents."""
     for step in steps:
         yield step
-        yield from _opened((*step.body, *step.orelse))
+        yield from with_contents((*step.body, *step.orelse))
 
 
 def _run(template: Circuit, spec: DeviceSpec, intake: Callable[[Any], Circuit], *, seed: int, level: int) -> Skeleton:
@@ -170,7 +170,7 @@ def _around_verbatim(template: Circuit, spec: DeviceSpec, intake: Callable[[Any]
 def _translated(
     steps: list[Instruction], template: Circuit, spec: DeviceSpec, intake: Callable[[Any], Circuit]
 ) -> tuple[Instruction, ...]:
-    if any(step.name == "verbatim" for step in _opened(steps)):
+    if any(step.name == "verbatim" for step in with_contents(steps)):
         raise Unsupported(
             f"a verbatim block inside of an if cannot be made ready for {spec.name}, as what is around it is translated piece by"
             " piece; put the if beside the block"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qloom.circuits.gates import GATES
 from qloom.devices.engines import most_qubits
+from qloom.devices.qiskit_compiler import LEVELS
 from qloom.devices.qiskit_out import require_qiskit
 from qloom.errors import InvalidSetting, MissingExtra, UnknownName
 from qloom.specs import Connectivity, DeviceSpec
@@ -21,7 +22,6 @@ SCHEME = "qiskit"
 FORM = "qiskit:module:name, or qiskit:module:name:argument=value,..."
 OPTIONS = ("run.sampler", "transpile.level", "transpile.seed")
 """Ours; told from the factory's arguments by their dots."""
-LEVELS = (0, 1, 2, 3)
 
 _ARGUMENT = re.compile(r"\s*([A-Za-z_][\w.]*)\s*=\s*", re.ASCII)
 _SIMULATORS = ("qiskit_aer.", "qiskit.providers.")

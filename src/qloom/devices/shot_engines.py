@@ -9,14 +9,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from qloom.circuits import Circuit, Observable
     from qloom.devices.compiled import AngleTable
     from qloom.noise import NoiseModel
     from qloom.results import Engine, IntArray, KeyArray
 
+    Readout = Callable[[int], tuple[float, float] | None]
+
 METHODS = ("statevector", "density_matrix", "mps", "stabilizer", "trajectories")
+
+
+def perfect(_qubit: int) -> None:
+    """A readout without errors."""
+    return
 
 
 class Settings(NamedTuple):
@@ -33,6 +40,19 @@ class Settings(NamedTuple):
     noise: NoiseModel | None = None
     max_bond: int | None = None
     memory_limit_bytes: int | None = None
+
+    def noisy(self, circuit: Circuit) -> Circuit:
+        """Return a circuit with its noise in it, as channels.
+
+        Raises:
+            Unsupported: the noise model has nothing for one of its gates.
+        """
+        return circuit if self.noise is None else self.noise.apply(circuit)
+
+    @property
+    def readout(self) -> Readout:
+        """Qubit -> (p(1|0), p(0|1)), or None where it is read without errors."""
+        return perfect if self.noise is None else self.noise.readout
 
 
 class ShotCircuit(Protocol):

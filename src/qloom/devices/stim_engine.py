@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from qloom.devices.engines import FREE_BYTES
 from qloom.devices.sampler import seeded
+from qloom.devices.shot_engines import perfect
 from qloom.devices.stim_program import line, problems, program
 from qloom.devices.stim_values import Backwards
 from qloom.errors import MissingExtra, Unsupported
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
     from qloom.circuits import Circuit, Observable
     from qloom.devices.shot_engines import Settings
-    from qloom.devices.stim_program import Readout
     from qloom.results import IntArray, KeyArray
     from qloom.tasks import FloatArray
 
@@ -90,13 +90,15 @@ class Stim:
         found = [] if kind in KINDS else [f"kind {kind}, stim has {' and '.join(KINDS)}"]
         if settings.method not in (None, METHOD):
             found.append(f"method {settings.method}, stim has {METHOD}")
-        steps = list(islice(problems(circuit, _perfect), SHOWN + 1))
+        if not circuit.num_qubits:
+            found.append("a circuit without qubits")
+        steps = list(islice(problems(circuit, perfect), SHOWN + 1))
         if not steps and settings.noise is not None:
             try:
-                noisy, readout = _with_noise(circuit, settings)
+                noisy = settings.noisy(circuit)
             except Unsupported as error:
                 return [*found, str(error)]
-            steps = [f"with its noise: {text}" for text in islice(problems(noisy, readout), SHOWN + 1)]
+            steps = [f"with its noise: {text}" for text in islice(problems(noisy, settings.readout), SHOWN + 1)]
         return [*found, *steps[:SHOWN], *(["and more of these"] if len(steps) > SHOWN else [])]
 
     def compile(
@@ -105,16 +107,6 @@ class Stim:
         """Make a circuit ready; stim uses one thread, whatever is asked for."""
         reason = "every gate is a Clifford gate" + (", all noise Pauli noise" if settings.noise is not None else "")
         return Engine(self.name, self.version, 1, reason), StimCircuit(circuit, observables, settings)
-
-
-def _perfect(_qubit: int) -> None:
-    return None
-
-
-def _with_noise(circuit: Circuit, settings: Settings) -> tuple[Circuit, Readout]:
-    if settings.noise is None:
-        return circuit, _perfect
-    return settings.noise.apply(circuit), settings.noise.readout
 
 
 class _Skewed(NamedTuple):
@@ -153,13 +145,13 @@ class StimCircuit:
     """
 
     def __init__(self, circuit: Circuit, observables: Sequence[Observable], settings: Settings) -> None:
-        noisy, self._readout = _with_noise(circuit, settings)
+        self._readout = settings.readout
         self.table = AngleTable(circuit.parameters, [])
         self.notes: dict[str, object] = {"method": METHOD}
         self._qubits = circuit.num_qubits
         self._limit = settings.memory_limit_bytes
         self._observables = tuple(observables)
-        self._program = program(noisy, self._readout)
+        self._program = program(settings.noisy(circuit), self._readout)
         final = [self._program.final.get(bit) for bit in range(circuit.key_length)]
         self._plan = self._planned(final, "", self._program.records)
         self._bases: dict[str, _Plan] = {}

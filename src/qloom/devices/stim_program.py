@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     import stim
 
     from qloom.circuits import Circuit, Instruction
-
-    Readout = Callable[[int], tuple[float, float] | None]
+    from qloom.devices.shot_engines import Readout
 
 EXACT = 1e-8
 """How far a matrix entry may be off a Clifford gate's: angles written with ten digits are meant exactly."""
@@ -57,7 +56,6 @@ MOST_DEPOLARIZING = {1: 3 / 4, 2: 15 / 16}
 
 DEPHASING = (2, 11, 14)
 """Where IZ, ZI and ZZ stand among the fifteen probabilities of `PAULI_CHANNEL_2`: IX IY IZ XI XX ... ZZ."""
-
 
 FEED = "if"
 """The tag of what a measured bit decides, so that stim does not join it with gates of the same name."""
@@ -258,6 +256,8 @@ def _gate_problem(step: Instruction) -> str | None:
 
 
 def _where(step: Instruction, number: int) -> str:
+    if not step.qubits:  # a global phase
+        return f"(step {number})"
     return f"on qubit{'s' * (len(step.qubits) != 1)} {', '.join(map(str, step.qubits))} (step {number})"
 
 

@@ -198,7 +198,7 @@ def _empty(circuit: Circuit) -> list[str]:
 def _check_options(seed: int, level: int) -> None:
     if type(seed) is not int or not 0 <= seed < 1 << 32:
         raise InvalidSetting(f"a transpiler's seed is an integer from 0 to 2**32 - 1, got {seed!r}")
-    if level not in LEVELS or isinstance(level, bool):
+    if type(level) is not int or level not in LEVELS:
         raise InvalidSetting(f"a transpiler's level is one of {', '.join(map(str, LEVELS))}, got {level!r}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import qloom.journal.records as records
@@ -176,14 +177,16 @@ class Journal:
 
     def compiled_as(self, prepared: str, compiled: Compiled) -> Compiled | None:
         with self._lock:
-            known = self._ledger.history().compiled | self._ledger.compiled
-            if prepared in known:
+            earlier, here = self._ledger.history().compiled, self._ledger.compiled
+            if prepared in earlier or prepared in here:
                 return None
+            known = chain(reversed(here.values()), reversed(earlier.values()))
+            before = next((one for one in known if one.source == compiled.source and one.digest != compiled.digest), None)
             from qloom.journal.codec import encode  # loads msgspec
 
             self._ledger.writer().append(records.COMPILED, encode((prepared, *compiled)))
-            self._ledger.compiled[prepared] = compiled
-            return next((before for before in reversed(known.values()) if before.source == compiled.source), None)
+            here[prepared] = compiled
+            return before
 
     def close(self) -> None:
         if not self._ledger.refusal:

@@ -224,11 +224,14 @@ def _read(path: Path, limit_bytes: int) -> bytes:
 
 
 def _opened(key: str, content: bytes) -> str | None:
-    """Return the text of an entry; None where it is not whole, or not of this key."""
+    """Return the text of an entry; None where it is not whole, not of this key, or no text."""
     head, _, body = content.partition(b"\n")
     if head != f"{FORMAT} {key} {_digest(key, body)}".encode():
         return None
-    return body.decode()
+    try:
+        return body.decode()
+    except UnicodeDecodeError:  # a first line that fits can be written around any bytes
+        return None
 
 
 def _digest(key: str, body: bytes) -> str:

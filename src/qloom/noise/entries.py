@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qloom.circuits import Circuit, Instruction
@@ -107,13 +107,11 @@ class QubitNoise:
     t2_s: float | None = None
     excited_population: float = 0.0
     readout: tuple[float, float] | None = None
-    relaxes: bool = field(init=False, repr=False, compare=False, default=False)
 
     def __post_init__(self) -> None:
         for name in ("t1_s", "t2_s"):
             value = getattr(self, name)
             object.__setattr__(self, name, None if value is None else _time(name, value, zero=False))
-        object.__setattr__(self, "relaxes", self.t1_s is not None or self.t2_s is not None)
         object.__setattr__(self, "excited_population", probability("excited_population", self.excited_population))
         if self.t1_s is not None and self.t2_s is not None and self.t2_s > 2 * self.t1_s * (1 + _SLACK):
             most = 2 * self.t1_s
@@ -124,6 +122,11 @@ class QubitNoise:
             )
         if self.readout is not None:
             object.__setattr__(self, "readout", _readout(self.readout))
+
+    @property
+    def relaxes(self) -> bool:
+        """Whether waiting changes its state."""
+        return self.t1_s is not None or self.t2_s is not None
 
     def during(self, time_s: float) -> tuple[tuple[str, tuple[float, ...]], ...]:
         """Return the channels of waiting for that time: energy decay, then what is left of the loss of coherence.

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from qloom.circuits.gates import ALIASES, GATES
 from qloom.errors import InvalidSetting, UnknownName
-from qloom.noise import text
 from qloom.noise.entries import ErrorChannel, GateNoise, QubitNoise, probability, seconds
 from qloom.noise.rewriting import Rewriter
 from qloom.noise.schedule import SCHEDULES
+from qloom.noise.text import arguments, document, parsed, read, write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,7 +88,7 @@ class NoiseModel:
         self.strict = bool(strict)
         self.notes = tuple(notes)
         self._gates = _gates(gates or {})
-        self._all_qubits = dict(qubits or {})
+        self._all_qubits = {place: _of(QubitNoise, f"qubit {place}", entry) for place, entry in (qubits or {}).items()}
         self._qubits = {_qubit(number): entry for number, entry in self._all_qubits.items() if number != DEFAULT}
         self._other_qubits = self._all_qubits.get(DEFAULT)
         if self.strict and self.native_gates is None:
@@ -248,21 +248,21 @@ class NoiseModel:
 
     def to_json(self) -> dict[str, Any]:
         """Return the model as JSON, in the form that `docs/reference/noise-model.md` describes."""
-        return text.document(self, self._other_qubits)
+        return document(self, self._other_qubits)
 
     def to_text(self) -> str:
         """Return the model as JSON text, `from_text` reads it back equal."""
         return json.dumps(self.to_json(), indent=2) + "\n"
 
     @classmethod
-    def from_json(cls, document: object) -> NoiseModel:
+    def from_json(cls, given: object) -> NoiseModel:
         """Return the model of a JSON document.
 
         Raises:
             UnknownName: a field, gate or channel that there is not, with the nearest known one.
             InvalidSetting: another format or version, a value that cannot be, each with its place.
         """
-        return cls(**text.arguments(document))
+        return cls(**arguments(given))
 
     @classmethod
     def from_text(cls, written: str | bytes) -> NoiseModel:
@@ -271,7 +271,7 @@ class NoiseModel:
         >>> NoiseModel.from_text(NoiseModel.depolarizing(0.001, 0.01).to_text()) == NoiseModel.depolarizing(0.001, 0.01)
         True
         """
-        return cls.from_json(text.parsed(written))
+        return cls.from_json(parsed(written))
 
     def save(self, path: str | Path) -> None:
         """Write the model to a file, whole or not at all.
@@ -279,7 +279,7 @@ class NoiseModel:
         Raises:
             StorageFailed: the file cannot be written.
         """
-        text.write(path, self.to_text())
+        write(path, self.to_text())
 
     @classmethod
     def load(cls, path: str | Path) -> NoiseModel:
@@ -288,7 +288,7 @@ class NoiseModel:
         Raises:
             UnknownName, InvalidSetting: as for `from_json`, and for a file that cannot be read.
         """
-        return text.read(path, cls.from_text)
+        return read(path, cls.from_text)
 
     @cached_property
     def digest(self) -> str:
@@ -338,11 +338,17 @@ def _gates(given: Mapping[str, GateNoise | GateTable]) -> dict[str, dict[Place, 
             raise UnknownName.among("gate with noise", str(name), {*_ARITY, *ALIASES})
         if known in tables:
             raise InvalidSetting(f"the gate {known} is given twice, once as {name}; give it once")
-        by_place = {DEFAULT: entries} if isinstance(entries, GateNoise) else entries
-        tables[known] = {_place(known, place): entry for place, entry in by_place.items()}
+        by_place = entries if hasattr(entries, "items") else {DEFAULT: entries}
+        tables[known] = {_place(known, place): _of(GateNoise, f"gate {known}", entry) for place, entry in by_place.items()}
         for place, entry in tables[known].items():
             _check_errors(known, place, entry)
     return tables
+
+
+def _of(kind: type, what: str, entry: Any) -> Any:
+    if not isinstance(entry, kind):
+        raise InvalidSetting(f"the noise of {what} is a {kind.__name__}, got {entry!r}")
+    return entry
 
 
 def _place(name: str, given: object) -> Place:

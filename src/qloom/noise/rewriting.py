@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 from qloom.circuits import Circuit, Expression, Instruction
 from qloom.circuits.gates import GATES
 from qloom.errors import Unsupported
-from qloom.noise.schedule import ATTOSECONDS, MOST_S, Timed, attoseconds, start_times
+from qloom.noise.schedule import ATTOSECONDS, MOST_S, UNIT_S, Timed, attoseconds, start_times
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from qloom.noise.entries import GateNoise
     from qloom.noise.model import NoiseModel
-
-_UNIT_S = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 
 class Rewriter:
@@ -62,7 +60,7 @@ class Rewriter:
             if step.name != "delay":
                 continue
             duration, where = step.parameters[0], f"on qubits {list(step.qubits)}"
-            unit_s = self.model.dt_s if step.unit == "dt" else _UNIT_S[step.unit]
+            unit_s = self.model.dt_s if step.unit == "dt" else UNIT_S[step.unit]
             if isinstance(duration, Expression):
                 yield f"a delay of {duration} {where}, whose length must be known; bind its parameters"
             elif unit_s is None:
@@ -112,7 +110,7 @@ class Rewriter:
         return attoseconds(self.entry(step).duration_s) if timed else 0
 
     def _delay(self, step: Instruction) -> int:
-        unit_s = self.model.dt_s if step.unit == "dt" else _UNIT_S[step.unit]
+        unit_s = self.model.dt_s if step.unit == "dt" else UNIT_S[step.unit]
         duration = step.parameters[0]
         # Both are refused by `_check` where a qubit relaxes; elsewhere no time matters.
         return 0 if unit_s is None or isinstance(duration, Expression) else attoseconds(duration * unit_s)

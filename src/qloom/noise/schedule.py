@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 SCHEDULES = ("alap", "asap", "none")
+UNIT_S = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+"""Units of time, in seconds."""
 ATTOSECONDS = 10**18
 """In a second."""
 LEAST_S, MOST_S = 1e-18, 1e9

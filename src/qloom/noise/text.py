@@ -85,7 +85,7 @@ def parsed(written: str | bytes) -> Any:
     """Return JSON text as a document; a field that stands twice, NaN and infinities are refused."""
     try:
         return json.loads(written, object_pairs_hook=_once, parse_constant=_no_number)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # no JSON, no UTF-8, or a number of too many digits
         raise InvalidSetting(f"a noise model is JSON, and this is not: {error}") from error
     except RecursionError as error:
         raise InvalidSetting("a noise model is JSON of at most five levels, and this is nested far deeper") from error
@@ -210,7 +210,7 @@ def _shown(value: object) -> str:
 
 
 def read(path: str | Path, from_text: Callable[[bytes], NoiseModel]) -> NoiseModel:
-    """Return the model of a file; see `NoiseModel.load`."""
+    """Return the model that `from_text` makes of a file's content; errors name the file. See `NoiseModel.load`."""
     try:
         with Path(path).open("rb") as file:
             written = file.read(MAX_BYTES + 1)

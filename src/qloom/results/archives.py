@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from qloom.errors import InvalidSetting, InvalidTask, StorageFailed
-from qloom.results.documents import ARRAYS, UNREADABLE, check, header_of, read_header, refuse
+from qloom.results.documents import UNREADABLE, check, header_of, read_header, refuse
 from qloom.results.memory import FREE_BYTES, memory_limit
-from qloom.results.samples import IN_ORDER, SampleTable
+from qloom.results.samples import ARRAYS, IN_ORDER, SampleTable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +43,8 @@ def write(path: str | os.PathLike[str], engine: Engine, fields: Mapping[str, Any
         StorageFailed: it cannot be written; what was there is intact.
     """
     target = Path(path)
+    if not target.name:
+        raise StorageFailed(f"cannot write {os.fspath(path)!r}: it names no file; give the file's name, such as result.npz")
     aside = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         try:

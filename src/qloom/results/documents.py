@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from qloom.errors import CorruptRecord
 from qloom.results.memory import memory_for
-from qloom.results.samples import IN_ORDER, SampleTable, item_of, pack_words, problems, row_texts, rows_of_texts, unpack_words
+from qloom.results.samples import (
+    ARRAYS,
+    IN_ORDER,
+    SampleTable,
+    item_of,
+    pack_words,
+    problems,
+    row_texts,
+    rows_of_texts,
+    unpack_words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,7 +26,6 @@ if TYPE_CHECKING:
 
 FORMAT = "qloom-result-1"
 SAMPLE_FORMS = ("counts", "measurements", "rows")
-ARRAYS = ("values", "standard_errors", "gradients")
 HEADER = ("format", "engine", "shots", "sets", "key_lengths")
 OPTIONAL = ("items", "order_seed", "stages", "metadata")
 NOT_NUMBERS = ("nan", "inf", "-inf")
@@ -38,7 +47,8 @@ def document_of(engine: Engine, fields: Mapping[str, Any]) -> dict[str, Any]:
         document["values"] = _numbers(fields["values"])
         document["standard_errors"] = None
     document |= {name: _numbers(fields[name]) for name in ARRAYS if fields[name] is not None}
-    return document | {name: list(fields[name]) for name in ("stages",) if fields[name]} | _metadata(fields)
+    told = {"stages": list(fields["stages"]), "metadata": fields["metadata"]}
+    return document | {name: facts for name, facts in told.items() if facts}
 
 
 def header_of(engine: Engine, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -214,7 +224,3 @@ def _array(lists: Any) -> FloatArray:
         if type(number) not in (int, float) and number not in NOT_NUMBERS:
             raise ValueError(f"{number!r} stands where a number should")
     return found.astype(np.float64)
-
-
-def _metadata(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {"metadata": fields["metadata"]} if fields["metadata"] else {}

@@ -20,7 +20,6 @@ FREE_BYTES = 1 << 24
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 CGROUP_USES = ("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes")
 
-FORMS = ("samples", "packed_bits", "bits", "counts", "measurements")
 ADVICE = {
     "samples": "ask for fewer shots, or for fewer measured qubits",
     "packed_bits": "counts takes memory for the keys that were seen, not for the shots",
@@ -54,7 +53,7 @@ def needed_bytes(form: str, rows: int, bits: int) -> int:
         "counts": bits + packed + 300,  # two Python objects for each key, and their places in dicts (measured, rounded up)
     }
     if form not in each:
-        raise UnknownName.among("form of a result", form, FORMS)
+        raise UnknownName.among("form of a result", form, each)
     return rows * each[form]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qloom.errors import InvalidTask
 from qloom.results.memory import memory_for
-from qloom.results.samples import IN_ORDER, LARGEST_ORDER_SEED, item_of, table_of
+from qloom.results.samples import ARRAYS, IN_ORDER, LARGEST_ORDER_SEED, item_of, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     Fields = Mapping[str, Any]
     Part = tuple[Engine, Fields]
 
-ARRAYS = ("values", "standard_errors", "gradients")
 TOLERANCE = 1e-10
 """Exact values of one question agree so well on all hosts; relative above 1."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qloom.errors import InvalidTask
 from qloom.results.samples import (
+    ARRAYS,
     LABEL_BITS,
     item_of,
     labels,
@@ -252,12 +253,13 @@ class Result:
     def to_json(self) -> dict[str, Any]:
         """Return the result as a JSON document, for people and machines; `from_json` makes an equal result of it.
 
-        Samples stand there as `counts`, or as `measurements` (bit strings in shot order) where the order is known; of several
-        items these are lists with an entry for each. Values are nested lists; `standard_errors` is null where there are none, and
-        a number that JSON does not have is "nan", "inf" or "-inf". Documented in docs/howto/results.md.
+        Samples stand there as `counts`, as `measurements` (bit strings in shot order) where the order is known, or as `rows`
+        (pairs of bit string and count) where packed rows are in no order; of several items these are lists with an entry for
+        each. Values are nested lists; `standard_errors` is null where there are none, and a number that JSON does not have is
+        "nan", "inf" or "-inf". Documented in docs/howto/results.md.
 
         Raises:
-            InvalidTask: the text of the samples does not fit into memory; `save` takes a hundredth of it.
+            InvalidTask: the text of the samples does not fit into memory; `save` writes a file of an eighth of it.
 
         >>> import numpy as np
         >>> result = Result(engine=Engine("qulacs", "0.6.11"), shots=None, values=np.array([[0.5]]))
@@ -384,9 +386,6 @@ class Result:
     def _repr_mimebundle_(self, **_wanted: Any) -> dict[str, str]:
         """Return what a notebook shows, for front ends with and without HTML."""
         return {"text/plain": repr(self), "text/html": self._repr_html_()}
-
-
-ARRAYS = ("values", "standard_errors", "gradients")
 
 
 def _pack(array: FloatArray | None) -> list[Any] | None:

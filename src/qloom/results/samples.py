@@ -26,6 +26,8 @@ LABEL_BITS = 12
 """Keys up to so many bits are looked up as text: a fifth of the time of writing each anew (at most 4096 texts a length)."""
 CHUNK_BYTES = 1 << 18
 """What is held beside the Python objects that keys are turned into."""
+ARRAYS = ("values", "standard_errors", "gradients")
+"""What a result holds as arrays of numbers, besides samples."""
 LARGEST_ORDER_SEED = (1 << 63) - 1
 """Of a whole table; an item's is its index more."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any
 
 from qloom.errors import InvalidSetting, UnknownName
@@ -20,8 +20,6 @@ COUPLING = re.compile(r"(\d{1,9})([->])(\d{1,9})", re.ASCII)
 FORMS = "all, linear, ring, grid(rows, columns), none, or couplings such as `0-1 1-2` and, in one direction only, `2>3`"
 SHOWN_COUPLINGS = 8
 SMALLEST_RING = 3
-COMPLETE_UP_TO = {"linear": 2, "ring": SMALLEST_RING, "grid": 2}
-"""Shape -> up to how many qubits it couples all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +53,8 @@ class Connectivity:
             raise UnknownName.among("shape of a connectivity", self.shape, SHAPES)
         if (self.edges or self.arrows) and self.shape != "edges":
             raise InvalidSetting(f"connectivity {self.shape} has couplings of its own; take Connectivity.of for others")
+        if self.shape == "grid" and (self.rows < 1 or self.columns < 1):
+            raise InvalidSetting(f"a grid has rows and columns from 1 up, got grid({self.rows}, {self.columns})")
 
     @classmethod
     def all_to_all(cls) -> Connectivity:
@@ -78,8 +78,6 @@ class Connectivity:
         Raises:
             InvalidSetting: rows or columns below 1.
         """
-        if rows < 1 or columns < 1:
-            raise InvalidSetting(f"a grid has rows and columns from 1 up, got grid({rows}, {columns})")
         return cls("grid", rows, columns)
 
     @classmethod
@@ -191,8 +189,12 @@ class Connectivity:
         >>> Connectivity.linear().is_complete(2), Connectivity.linear().is_complete(3), Connectivity.ring().is_complete(3)
         (True, False, True)
         """
-        if self.shape != "edges":
-            return num_qubits <= COMPLETE_UP_TO.get(self.shape, num_qubits)
+        if self.shape == "all":
+            return True
+        if self.shape != "edges":  # a line, a ring or a grid of more qubits never is
+            return num_qubits <= SMALLEST_RING and all(
+                self.couples(*pair, num_qubits) for pair in combinations(range(num_qubits), 2)
+            )
         found = {(min(pair), max(pair)) for pair in self.edges | self.arrows if max(pair) < num_qubits}
         return len(found) == num_qubits * (num_qubits - 1) // 2
 

@@ -7,9 +7,23 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from qloom.errors import InvalidSetting, UnknownName
 from qloom.results import Engine
-from qloom.specs import forms
 from qloom.specs.connectivity import ALL_TO_ALL, Connectivity
-from qloom.specs.forms import Alias, Record
+from qloom.specs.forms import (
+    Alias,
+    Record,
+    flag,
+    gates,
+    json_object,
+    moment,
+    number,
+    one_of,
+    optional,
+    rates,
+    row_of_words,
+    text,
+    whole,
+    words_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,8 +76,8 @@ def _cost(what: str, value: Any) -> Cost:
     for name in given:
         if name not in Cost._fields:
             raise UnknownName.among(f"field of {what}", str(name), Cost._fields)
-    prices = {name: forms.number(f"{what}: {name}", price) for name, price in given.items() if name != "currency"}
-    return Cost(**prices, currency=forms.text(f"{what}: currency", given.get("currency", "USD")))
+    prices = {name: number(f"{what}: {name}", price) for name, price in given.items() if name != "currency"}
+    return Cost(**prices, currency=text(f"{what}: currency", given.get("currency", "USD")))
 
 
 def _engines(what: str, value: Any) -> tuple[Engine, ...]:
@@ -79,8 +93,8 @@ def _engine(what: str, value: Any) -> Engine:
     for name in given:
         if name not in Engine._fields:
             raise UnknownName.among(f"field of {what}", str(name), Engine._fields)
-    threads = forms.whole(1)(f"{what}: threads", given.get("threads", 1))
-    texts = {name: forms.text(f"{what}: {name}", given.get(name, "")) for name in ("name", "version", "reason")}
+    threads = whole(1)(f"{what}: threads", given.get("threads", 1))
+    texts = {name: text(f"{what}: {name}", given.get(name, "")) for name in ("name", "version", "reason")}
     return Engine(threads=threads, **texts)
 
 
@@ -91,33 +105,33 @@ def _inverse(seconds: float) -> float:
 
 
 _READERS: dict[str, Reader] = {
-    "name": forms.text,
-    "kind": forms.one_of(KINDS),
-    "provider": forms.text,
-    "paradigm": forms.one_of(PARADIGMS),
-    "num_qubits": forms.whole(0),
-    "max_clbits": forms.optional(forms.whole(0)),
-    "gates": forms.gates,
-    "native_gates": forms.optional(forms.gates),
-    "features": forms.words_of(FEATURES),
+    "name": text,
+    "kind": one_of(KINDS),
+    "provider": text,
+    "paradigm": one_of(PARADIGMS),
+    "num_qubits": whole(0),
+    "max_clbits": optional(whole(0)),
+    "gates": gates,
+    "native_gates": optional(gates),
+    "features": words_of(FEATURES),
     "connectivity": Connectivity.read,
-    "transpiles": forms.flag,
-    "min_shots": forms.whole(1),
-    "max_shots": forms.optional(forms.whole(1)),
-    "exact_values": forms.flag,
-    "exactness": forms.text,
-    "gradients": forms.flag,
-    "methods": forms.row_of_words,
+    "transpiles": flag,
+    "min_shots": whole(1),
+    "max_shots": optional(whole(1)),
+    "exact_values": flag,
+    "exactness": text,
+    "gradients": flag,
+    "methods": row_of_words,
     "engines": _engines,
-    "noise": forms.optional(forms.rates),
-    "bills": forms.flag,
-    "cost": forms.optional(_cost),
-    "shots_per_second": forms.optional(forms.number),
-    "status": forms.one_of(STATUSES),
-    "queue_depth": forms.optional(forms.whole(0)),
-    "calibration_id": forms.text,
-    "calibrated_at": forms.moment,
-    "notes": forms.json_object,
+    "noise": optional(rates),
+    "bills": flag,
+    "cost": optional(_cost),
+    "shots_per_second": optional(number),
+    "status": one_of(STATUSES),
+    "queue_depth": optional(whole(0)),
+    "calibration_id": text,
+    "calibrated_at": moment,
+    "notes": json_object,
 }
 
 

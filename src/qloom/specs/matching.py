@@ -124,7 +124,7 @@ def _plainly_fits(spec: DeviceSpec, circuit: Circuit, shots: int | None) -> bool
         and spec.connectivity.shape == "all"
         and spec.status == "online"
         and spec.paradigm == "gate_model"
-        and spec.features.issuperset(needs(circuit) if "measure" in names else _controls(circuit))
+        and spec.features.issuperset(_controls(circuit) if names.difference(GATES) <= {"barrier"} else needs(circuit))
     )
 
 

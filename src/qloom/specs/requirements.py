@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from qloom.circuits import Observable
 from qloom.circuits.gates import ALIASES, GATES
 from qloom.errors import InvalidSetting, InvalidTask, UnknownName
-from qloom.specs import forms
 from qloom.specs.connectivity import Connectivity
 from qloom.specs.device import FEATURES, KINDS, PARADIGMS
-from qloom.specs.forms import Alias, Record
+from qloom.specs.forms import Alias, Record, flag, gates, number, one_of, optional, rates, text, whole, words, words_of
 from qloom.tasks import read_shots
 
 if TYPE_CHECKING:
@@ -28,35 +27,35 @@ ACTING = frozenset({"gate", "channel", "reset", "measure"})
 
 
 def _standard_gates(what: str, value: Any) -> frozenset[str]:
-    found = forms.gates(what, value)
+    found = gates(what, value)
     for unknown in sorted(found.difference(GATES)):
         raise UnknownName.among("gate", unknown, {*GATES, *ALIASES})
     return found
 
 
-_CONNECTIVITY = forms.optional(Connectivity.read)
+_CONNECTIVITY = optional(Connectivity.read)
 _READERS: dict[str, Reader] = {
-    "num_qubits": forms.whole(0),
-    "num_clbits": forms.whole(0),
+    "num_qubits": whole(0),
+    "num_clbits": whole(0),
     "gates": _standard_gates,
-    "features": forms.words_of(FEATURES),
+    "features": words_of(FEATURES),
     "connectivity": _CONNECTIVITY,
     "verbatim_gates": _standard_gates,
     "verbatim_connectivity": _CONNECTIVITY,
-    "transpile": forms.optional(forms.flag),
-    "shots": forms.optional(forms.whole(1)),
-    "exact_values": forms.flag,
-    "gradients": forms.flag,
-    "method": forms.text,
-    "engine": forms.text,
-    "max_errors": forms.rates,
-    "max_cost": forms.optional(forms.number),
-    "currency": forms.text,
-    "min_shots_per_second": forms.number,
-    "max_queue_depth": forms.optional(forms.whole(0)),
-    "kinds": forms.optional(forms.words_of(KINDS)),
-    "providers": forms.optional(forms.words),
-    "paradigm": forms.one_of(("", *PARADIGMS)),
+    "transpile": optional(flag),
+    "shots": optional(whole(1)),
+    "exact_values": flag,
+    "gradients": flag,
+    "method": text,
+    "engine": text,
+    "max_errors": rates,
+    "max_cost": optional(number),
+    "currency": text,
+    "min_shots_per_second": number,
+    "max_queue_depth": optional(whole(0)),
+    "kinds": optional(words_of(KINDS)),
+    "providers": optional(words),
+    "paradigm": one_of(("", *PARADIGMS)),
 }
 
 
