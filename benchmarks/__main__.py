@@ -78,6 +78,7 @@ def all_figures() -> list[Figure | Survey]:
         figures_intake,
         figures_jobs,
         figures_journal,
+        figures_pipeline,
         figures_processes,
         figures_reports,
         figures_router,
@@ -88,6 +89,7 @@ def all_figures() -> list[Figure | Survey]:
     modules: tuple[ModuleType, ...] = (
         figures_simulator,
         figures_circuits,
+        figures_pipeline,
         figures_journal,
         figures_intake,
         figures_reports,

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from benchmarks.harness import Bench
-    from qloom.programs.quantum import PreparedTask, QuantumDevice
+    from qloom.programs.quantum import QuantumDevice
+    from qloom.programs.task import Task
 
 ENGINES = ("lightning", "qulacs", "aer", "stim")
 RUNS = 100
@@ -52,7 +53,7 @@ class Way:
     """One way of running a circuit, and what was measured of it, in seconds."""
 
     device: QuantumDevice
-    prepared: PreparedTask
+    prepared: Task
     loops: int = 1
     prepares: list[float] = field(default_factory=list)
     runs: list[float] = field(default_factory=list)

@@ -94,6 +94,7 @@ def on_card(drawing: str) -> str:
 
 PICTURES: dict[str, Callable[[str], str]] = {
     "maxcut_qaoa": of_figure("best_cut", "-p", "layers=3"),
+    "mitigated_vqe": of_figure("energies"),
     "h2_dissociation": of_script,
     "qml_loss": of_metric("loss"),
 }

@@ -18,12 +18,12 @@ import pytest
 
 # Lowest first. A room is a folder or a file directly under src/qloom; each stands on one floor.
 FLOORS: dict[str, tuple[str, ...]] = {
-    "words": ("errors", "circuits", "noise", "tasks", "results", "specs", "limits", "jobspecs", "contracts"),
+    "words": ("errors", "circuits", "noise", "tasks", "results", "specs", "limits", "jobspecs", "contracts", "pipelines"),
     "kit": ("kit",),
     "rooms": ("convert", "programs", "journal", "devices", "mitigation", "executors", "environments", "storage", "money"),
     "services": ("service", "vqpu", "twin", "bpmn", "hpc"),
     "settings": ("config", "catalogue"),
-    "composition": ("app", "entry", "launching", "surroundings"),
+    "composition": ("app", "entry", "launching", "sealing", "surroundings"),
     "faces": ("api", "cli", "frontends", "flows", "dashboard", "report", "testing", "compat"),
     "front": ("__init__", "__main__"),
 }

@@ -10,18 +10,18 @@ from typing import Any, cast
 
 import pytest
 
-import qloom.devices.transpiling as transpiling
+import qloom.kit.transpiling as transpiling
 from qloom.circuits import Circuit, Parameter
 from qloom.contracts import Device, FromCompiler, Prepared
-from qloom.convert import from_qiskit, read_circuit
-from qloom.devices.compile_cache import CompileCache
-from qloom.devices.qiskit_compiler import Skeleton, compile_template
+from qloom.convert import read_circuit
 from qloom.devices.sim import create
-from qloom.devices.transpiling import Transpiled, compiled_facts, transpile
 from qloom.errors import Divergence
 from qloom.journal import Journal
 from qloom.journal.divergence import first_difference
 from qloom.journal.history import History
+from qloom.kit.compile_cache import CompileCache
+from qloom.kit.qiskit_compiler import Skeleton, compile_template
+from qloom.kit.transpiling import Transpiled, compiled_facts, transpile
 from qloom.programs.quantum import QuantumDevice
 from qloom.results import Engine, Result
 from qloom.specs import Connectivity, DeviceSpec
@@ -58,7 +58,7 @@ class LineDevice:
         return LINE
 
     def prepare(self, circuits: Any, observables: Any = None, *, engine: Engine | None = None) -> LinePrepared:
-        found = transpile(circuits, LINE, intake=from_qiskit, level=self._level, cache=self._cache)
+        found = transpile(circuits, LINE, level=self._level, cache=self._cache)
         return LinePrepared(circuits, found, self._sim.prepare(found.circuit, engine=engine))
 
 
@@ -132,8 +132,8 @@ def test_a_cache_that_was_changed_is_said_even_of_the_same_compiler(tmp_path: Pa
         ask(first, 0.1)
     (entry,) = cache.folder.iterdir()
     entry.unlink()
-    found = transpile(CIRCUIT, LINE, intake=from_qiskit)
-    skeleton = compile_template(CIRCUIT.bind({"a": Parameter("p0")}), LINE, intake=from_qiskit, seed=9, level=0)
+    found = transpile(CIRCUIT, LINE)
+    skeleton = compile_template(CIRCUIT.bind({"a": Parameter("p0")}), LINE, seed=9, level=0)
     cache.get(entry.stem, skeleton.circuit, lambda: Skeleton(skeleton.circuit, found.layout.initial, found.layout.final))
     with job(tmp_path, 2, cache=cache) as second, pytest.raises(Divergence, match="the compiled circuit differs, though qiskit"):
         ask(second, 0.1)
@@ -184,7 +184,7 @@ def test_what_the_compiler_made_is_recorded_once(tmp_path: Path) -> None:
 
 def test_a_device_with_a_compiler_is_told_from_one_without() -> None:
     inner = create().prepare(Circuit(1).h(0))
-    found = transpile(Circuit(1).h(0), replace(LINE, name="other"), intake=from_qiskit)
+    found = transpile(Circuit(1).h(0), replace(LINE, name="other"))
     assert isinstance(LinePrepared(CIRCUIT, found, inner), FromCompiler)
     assert not isinstance(inner, FromCompiler)
     assert first_difference(("sample", "a"), ("sample", "b"))[0] == "prepared"

@@ -14,8 +14,8 @@ from qiskit.transpiler.passes import CheckGateDirection, CheckMap
 from qloom.circuits import Circuit, Observable
 from qloom.circuits.gates import ALIASES, GATES
 from qloom.convert import read_circuit
-from qloom.devices.qiskit_out import to_qiskit
 from qloom.errors import InvalidSetting, InvalidTask, UnknownName
+from qloom.kit.qiskit_out import to_qiskit
 from qloom.results import Engine
 from qloom.specs import (
     ERROR_KINDS,
@@ -31,6 +31,7 @@ from qloom.specs import (
     needs,
     reasons_against,
 )
+from qloom.specs.forms import TIMES
 from tests.circuits.strategies import circuits, unitary_circuits
 
 ALL, LINEAR, RING = Connectivity.all_to_all(), Connectivity.linear(), Connectivity.ring()
@@ -171,6 +172,13 @@ def test_what_transpiling_mends_is_noted_and_what_it_cannot_is_a_reason() -> Non
     joined = fit(spec, Circuit(4).cz(0, 1).cz(1, 2))
     assert len(joined.reasons) == 1
     assert "3 qubits have to be joined and toy joins 2" in joined.reasons[0]
+
+
+def test_a_gate_without_a_standard_name_may_join_qubits_as_the_devices_own_compiler_knows() -> None:
+    own = device(gates=frozenset({"rz", "sx", "zzphase_own"}), transpiles=True)
+    assert fit(own, Circuit(2).cx(0, 1)).notes == ("gate cx, toy runs rz, sx, zzphase_own: fits only transpiled",)
+    others = device(gates=own.gates)
+    assert reasons_against(others, Circuit(2).cx(0, 1), transpile=True) == ["gate cx, toy runs rz, sx, zzphase_own"]
 
 
 def test_a_device_without_a_gate_on_two_qubits_cannot_have_one_transpiled() -> None:
@@ -400,6 +408,7 @@ any_spec = st.builds(
     engines=st.lists(st.builds(Engine, texts, texts, st.integers(1, 64), texts), max_size=2).map(tuple),
     noise=st.none() | rates,
     shots_per_second=st.none() | st.floats(1e-9, 1e9),
+    durations_s=st.dictionaries(st.sampled_from(["cx", "x", *TIMES]), amounts),
     kind=st.sampled_from(KINDS),
     provider=texts,
     paradigm=st.sampled_from(PARADIGMS),
@@ -489,6 +498,11 @@ def test_other_spellings_are_read() -> None:
         (DeviceSpec, "name: a; num_qubits: 1; gates: []; max_shots: 1; min_shots: 2", "max_shots is 1, below min_shots"),
         (DeviceSpec, "name: a; num_qubits: 1; gates: []; seconds_per_shot: 0", "seconds_per_shot must be above 0"),
         (DeviceSpec, "name: a; num_qubits: 1; gates: []; shots_per_second: 1; seconds_per_shot: 1", "is given twice"),
+        (DeviceSpec, 'name: a; num_qubits: 1; gates: []; durations_s: {"czz": 1}', "'czz'; did you mean 'cz'"),
+        (DeviceSpec, 'name: a; num_qubits: 1; gates: []; durations_s: {"gphase": 1}', "no gate with a time in durations_s"),
+        (DeviceSpec, 'name: a; num_qubits: 1; gates: []; durations_s: {"cx": -1}', "cx must be a finite number from 0 up"),
+        (DeviceSpec, 'name: a; num_qubits: 1; gates: []; durations_s: {"cx": 1, "cnot": 1}', "cx is given twice, once as cnot"),
+        (DeviceSpec, "name: a; num_qubits: 1; gates: []; durations_s: [1]", "must be an object of gate names and seconds"),
         (DeviceSpec, "name: a; num_qubits: 1; gates: []; connectivity: lines", "connectivity: takes all, linear"),
         (DeviceSpec, 'name: a; num_qubits: 1; gates: []; connectivity: "0-7"', "0-7 takes 8 qubits, num_qubits is 1"),
         (DeviceSpec, 'name: a; num_qubits: 1; gates: []; calibrated_at: "2026-01-31"', "a time with its offset"),
@@ -518,6 +532,12 @@ def test_a_spec_built_in_code_is_checked_as_one_that_is_read() -> None:
         Connectivity("line")
     with pytest.raises(InvalidSetting, match=r"rows and columns from 1 up, got grid\(0, 0\)"):
         Connectivity("grid")
+
+
+def test_gate_times_are_kept_by_our_names() -> None:
+    spec = device(durations_s={"cnot": 3e-7, "default:1": 3.5e-8, "dt": 1, "measure": 1e-6})
+    assert spec.durations_s == {"cx": 3e-7, "default:1": 3.5e-8, "dt": 1.0, "measure": 1e-6}
+    assert DeviceSpec.from_text(spec.to_text()) == DeviceSpec.from_json(spec.to_json()) == spec
 
 
 def test_a_grid_of_one_qubit_couples_no_two() -> None:

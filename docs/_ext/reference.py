@@ -31,8 +31,14 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Tell Sphinx what to call."""
     app.connect("source-read", fill_marks)
     app.connect("autodoc-process-docstring", markdown_to_rst)
+    app.connect("autodoc-skip-member", skip_named_fields)
     app.connect("missing-reference", link_to_public_name)
     return {"parallel_read_safe": True}
+
+
+def skip_named_fields(_app: Sphinx, _what: str, _name: str, member: object, *_rest: object) -> bool | None:
+    """Leave out the fields of a named tuple as members: its docstring tells them, under `Attributes`."""
+    return True if type(member).__name__ == "_tuplegetter" else None
 
 
 def fill_marks(_app: Sphinx, _name: str, source: list[str]) -> None:

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qloom import catalogue
 from qloom.config import Settings
-from qloom.contracts import SandboxingExecutor
+from qloom.contracts import SandboxingExecutor, SealingExecutor
 from qloom.convert import read_circuit
 from qloom.errors import InvalidSetting, JobInterrupted, Misuse, UnknownName, Unsupported, WrongState
-from qloom.jobspecs import JobSpec, JobState, JobStatus
+from qloom.jobspecs import JobSpec, JobState, JobStatus, shown_device
 from qloom.journal import JournalTail, read_journal
 from qloom.kit.files import read_json, write_json
 from qloom.kit.job_folder import JobFolder
+from qloom.kit.text_cache import TextCache
 from qloom.launching import Launch, ran_with
+from qloom.pipelines import read_pipeline
+from qloom.pipelines.opening import check_chain
 from qloom.programs.context import DEFAULT_DEVICE, Context
+from qloom.programs.pipelined import Pipeline
 from qloom.programs.quantum import QuantumDevice
 from qloom.programs.shipping import bundle_function
+from qloom.sealing.folder import check_hidden, check_sealed, sealed_in, sealed_stages
 from qloom.storage import FolderStore, MapRecord, MapStore, input_files
 from qloom.surroundings import Surroundings, refuse_misfits
 
@@ -35,6 +41,10 @@ if TYPE_CHECKING:
 
 NO_DEVICE = "local:none/none"
 """The device of a script that names none, as in Braket's SDK."""
+CALIBRATION_BYTES = 64 * 1024 * 1024
+"""How much of what stages calibrated is kept."""
+OWN_DEVICE = "python:"
+"""Beginning of the names of devices that are code of the program."""
 RESUMABLE = (JobState.INTERRUPTED, JobState.FAILED)
 
 
@@ -63,22 +73,43 @@ class Application:
         lanes: Callable[[], Lane] | None = None,
         recorder: Recorder | None = None,
         threads: int | None = None,
+        pipeline: object = (),
     ) -> QuantumDevice:
         """Return a device as programs see it: it takes circuits of any front end and goes through a lane.
 
+        Args:
+            name: the default device when not given.
+            lanes, recorder: of a job.
+            threads: of a simulator.
+            pipeline: the stages round it, as `qloom.pipelines.read_pipeline` takes them.
+
         Raises:
+            InvalidSetting: a pipeline that cannot work; what and where is in the message.
             UnknownName: nobody registered that name.
             MissingExtra: its packages are not installed.
         """
         device = catalogue.create_device(name or self.settings.default_device, threads=threads)
-        return QuantumDevice(device, lanes=lanes, intake=read_circuit, recorder=recorder)
+        return QuantumDevice(
+            device, lanes=lanes, intake=read_circuit, recorder=recorder, pipeline=self._pipeline(pipeline) if pipeline else None
+        )
+
+    def _pipeline(self, given: object) -> Pipeline:
+        chain = read_pipeline(given)
+        _refuse_sealed(sealed_in(chain, self.settings.sealed_stages))
+        check_chain(chain, catalogue.open_stage)
+        kept = TextCache(self.settings.home / "calibrations", limit_bytes=CALIBRATION_BYTES)
+        return Pipeline(chain, catalogue.open_stage, kept)
 
     def local_context(self, options: RunOptions) -> Context:
         """Return the context of a plain call: this process, no journal."""
         self._refuse_unpriced(options)
+        _refuse_sealed(self._check_pipeline(options.pipeline))
         names = self._device_names(options)
         return Context.local(
-            devices={name: _opener(self.device, device, options.resources.cpus) for name, device in names.items()},
+            devices={
+                name: _opener(partial(self.device, device, threads=options.resources.cpus, pipeline=options.pipeline))
+                for name, device in names.items()
+            },
             seed=options.seed,
             inputs=options.input_data,
         )
@@ -121,7 +152,13 @@ class Application:
         bundle = bundle_function(program.function, data_files=options.data_files)
         environment = self.environments.of_program(program, bundle)
         template = self._template(program.name, options, bundle, environment)
-        template = replace(template, devices=self._device_names(options), pipeline=options.pipeline)
+        sealed = sealed_in(read_pipeline(options.pipeline), self.settings.sealed_stages)
+        if sealed and environment is not None:
+            raise Unsupported(
+                f"stage {sealed[0]} is sealed, and its server runs in the host's Python, not in one built for a job; leave "
+                "requirements and python out"
+            )
+        template = replace(template, devices=self._device_names(options), pipeline=options.pipeline, sealed=sealed)
         return Launch(self.store, self.executor(template.executor), template, bundle, environment, options.seed)
 
     def launch_script(
@@ -204,6 +241,8 @@ class Application:
         runner = self.executor(executor or job.executor)
         if job.sandbox:
             _check_sandbox(runner)
+        if job.sealed:
+            self._check_still_sealed(job, runner)
         if job.python:
             job = replace(job, python=self.environments.of_resumed(job, folder))
         attempt = _new_attempt(folder, status.attempt)
@@ -253,8 +292,10 @@ class Application:
     def check_options(self, options: RunOptions) -> None:
         """Refuse unknown names, budgets that nothing can watch and sandboxes that cannot be made; starts nothing."""
         self._refuse_unpriced(options)
-        self._device_names(options)
+        devices = self._device_names(options)
         self._check_executor(options)
+        if sealed := self._check_pipeline(options.pipeline):
+            self._check_sealed(sealed, options, devices)
 
     def _check_executor(self, options: RunOptions) -> None:
         executor, known = options.executor or self.settings.default_executor, catalogue.names("executor")
@@ -263,17 +304,47 @@ class Application:
         if options.sandbox:
             _check_sandbox(self.executor(executor))
 
+    def _check_pipeline(self, given: object) -> tuple[str, ...]:
+        """Refuse a pipeline that cannot work, and return its sealed stages."""
+        if not given:
+            return ()
+        chain, folder = read_pipeline(given), self.settings.sealed_stages
+        sealed = sealed_in(chain, folder)
+        if folder is not None and sealed:
+            check_sealed(folder, chain)
+        else:
+            check_chain(chain, catalogue.open_stage)
+        return sealed
+
+    def _check_sealed(self, sealed: tuple[str, ...], options: RunOptions, devices: Mapping[str, str]) -> None:
+        for device in devices.values():
+            if device.startswith(OWN_DEVICE):
+                raise Unsupported(
+                    f"device {device} is code of the program, and the device server of the sealed stage {sealed[0]} runs none of "
+                    "that; take a device that is installed"
+                )
+        if options.sandbox and self.settings.sealed_stages is not None:
+            check_hidden(self.settings.sealed_stages)
+        _check_sealing(self.executor(options.executor or self.settings.default_executor))
+
+    def _check_still_sealed(self, job: JobSpec, runner: Executor) -> None:
+        missing = sorted(set(job.sealed) - set(sealed_stages(self.settings.sealed_stages)))
+        if missing:
+            raise UnknownName(
+                f"this job needs the sealed stage {missing[0]}, which this host does not have; set QLOOM_SEALED_STAGES to the "
+                "folder that it is in"
+            )
+        if job.sandbox and self.settings.sealed_stages is not None:
+            check_hidden(self.settings.sealed_stages)
+        _check_sealing(runner)
+
     def _device_names(self, options: RunOptions) -> dict[str, str]:
         names = {DEFAULT_DEVICE: options.device or self.settings.default_device, **options.devices}
         return {name: catalogue.check_device_name(device) for name, device in names.items()}
 
     def _refuse_unpriced(self, options: RunOptions) -> None:
-        known = catalogue.names("stage") if options.pipeline else []
-        for stage in options.pipeline:
-            if stage not in known:
-                raise UnknownName.among("stage", stage, known)
         if options.budget is not None:
-            devices = ", ".join(sorted(set(self._device_names(options).values())))
+            devices = ", ".join(sorted({shown_device(name) for name in self._device_names(options).values()}))
             raise InvalidSetting(
                 f"no priced device: a budget of {options.budget.usd:g} USD has nothing to watch on {devices}; leave it out"
             )
@@ -289,9 +360,31 @@ def job_context(folder: JobFolder, attempt: int, recorder: Recorder) -> Context:
     """Return the context of a job's program: its devices go through the recorder's lanes."""
     job = folder.spec()
     app = application()
+    if job.sealed:
+        return _linked_context(folder, attempt, recorder)
 
     def opener(lanes: Callable[[], Lane], name: str) -> QuantumDevice:
-        return app.device(name, lanes=lanes, recorder=recorder, threads=job.resources.cpus)
+        cpus = job.resources.cpus
+        return app.device(name, lanes=lanes, recorder=recorder, threads=cpus, pipeline=job.pipeline)
+
+    return Context.of_job(folder=folder, job=job, attempt=attempt, recorder=recorder, open_device=opener)
+
+
+def _linked_context(folder: JobFolder, attempt: int, recorder: Recorder) -> Context:
+    """Return the context of a program whose devices are in a device server, since its pipeline has sealed stages."""
+    import socket  # here, as this file is loaded in every process of a job
+
+    from qloom.executors.handover import LINK
+    from qloom.programs.far import FarDevice, Link
+
+    job = folder.spec()
+    link = Link(socket.socket(fileno=int(os.environ.pop(LINK))))
+    if not job.sandbox:
+        for stage in job.sealed:
+            recorder.problems.append(f"without --sandbox the code of sealed stage {stage} can be read by this program")
+
+    def opener(lanes: Callable[[], Lane], name: str) -> QuantumDevice:
+        return FarDevice(link, name, lanes=lanes, intake=read_circuit, recorder=recorder)
 
     return Context.of_job(folder=folder, job=job, attempt=attempt, recorder=recorder, open_device=opener)
 
@@ -306,6 +399,20 @@ def _check_sandbox(executor: Executor) -> None:
     if not isinstance(executor, SandboxingExecutor):
         raise Unsupported(f"executor {executor.name} has no sandbox, and without one the job is not run; take executor local")
     executor.check_sandbox()
+
+
+def _refuse_sealed(sealed: tuple[str, ...]) -> None:
+    if sealed:
+        raise Misuse(
+            f"stage {sealed[0]} is sealed: its code never comes into the process of the program that uses it, so a plain call "
+            "cannot have it; submit the program, or run it with `qloom run`"
+        )
+
+
+def _check_sealing(executor: Executor) -> None:
+    if not isinstance(executor, SealingExecutor):
+        raise Unsupported(f"executor {executor.name} cannot keep a sealed stage away from the program; take executor local")
+    executor.check_sealed()
 
 
 def _new_attempt(folder: JobFolder, latest: int) -> int:
@@ -329,8 +436,8 @@ def _why_not_resumed(folder: JobFolder, status: JobStatus) -> str:
     return f"job {name} is {status.state}, attempt {status.attempt} is alive; wait for it or cancel it first"
 
 
-def _opener(open_device: Callable[..., QuantumDevice], name: str, threads: int) -> Callable[..., QuantumDevice]:
-    return lambda lanes: open_device(name, lanes=lanes, threads=threads)
+def _opener(open_device: Callable[..., QuantumDevice]) -> Callable[[Callable[[], Lane]], QuantumDevice]:
+    return lambda lanes: open_device(lanes=lanes)
 
 
 def interrupted(folder: JobFolder, status: JobStatus) -> JobInterrupted:

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import json
 import sys
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from qloom.errors import InvalidSetting, MissingExtra, UnknownName
+from qloom.errors import BrokenPlugin, InvalidSetting, MissingExtra, UnknownName
+from qloom.kit.distributions import origin_of, registered
 from qloom.kit.installed import State, path_state
+from qloom.pipelines.describing import describe_stage, stage_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from importlib.metadata import EntryPoint
 
     from qloom.contracts import Device, Executor
+    from qloom.contracts.stage import Stage, StageCost
 
 GROUPS = {"device": "qloom.devices", "stage": "qloom.stages", "executor": "qloom.executors"}
 """Kind of part -> its entry-point group."""
+_LONGEST_ERROR = 300
+_JSON_TYPES = {"int": "integer", "float": "number", "str": "string", "bool": "boolean", "None": "null"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +37,16 @@ class Part:
         name: the name it is asked for by.
         version: of the distribution that brings it.
         distribution: that distribution.
+        author: of the distribution.
+        licence: of the distribution; with a stage's own word behind it, such as the licence of a library that it drives.
         doc: first line of its documentation.
-        options: option -> its annotation and default, as text.
-        error: why it cannot be loaded; empty where it can.
+        error: why it cannot be used; empty where it can.
+        options: JSON Schema of its options; None where it cannot be used.
+        cost: of a stage with its default options: what circuits and shots are multiplied by, and the most rounds; None where an
+            option has no default, and for other kinds.
+        max_rounds: of a stage, whatever the options.
+        gives: what a stage gives: `values`, and `counts` where it can.
+        joins_branches: whether a stage stands behind parallel branches instead of in a chain.
         sealed: whether its code stays with the host and cannot be read by users.
     """
 
@@ -40,10 +54,21 @@ class Part:
     name: str
     version: str = ""
     distribution: str = ""
+    author: str = ""
+    licence: str = ""
     doc: str = ""
-    options: dict[str, str] | None = None
     error: str = ""
+    options: dict[str, Any] | None = None
+    cost: StageCost | None = None
+    max_rounds: int | None = None
+    gives: tuple[str, ...] = ()
+    joins_branches: bool = False
     sealed: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it as JSON."""
+        found = {name: getattr(self, name) for name in self.__slots__}
+        return found | {"gives": list(self.gives), "cost": None if self.cost is None else self.cost._asdict()}
 
 
 def names(kind: str) -> list[str]:
@@ -52,7 +77,7 @@ def names(kind: str) -> list[str]:
     >>> "sim" in names("device"), names("executor")
     (True, ['local'])
     """
-    return sorted(entry.name for entry in _entries(kind))
+    return sorted({entry.name for entry in _entries(kind)})
 
 
 def load(kind: str, name: str) -> Callable[..., Any]:
@@ -61,11 +86,9 @@ def load(kind: str, name: str) -> Callable[..., Any]:
     Raises:
         UnknownName: nothing is registered under it; the nearest names are given.
         MissingExtra: it is registered, but a package it needs is not installed.
+        BrokenPlugin: loading it fails, it cannot be called, or several packages register that name.
     """
-    found = {entry.name: entry for entry in _entries(kind)}
-    if name not in found:
-        raise UnknownName.among(kind, name, found)
-    return _load(found[name])
+    return _load(kind, _entry(kind, name))
 
 
 def create_device(name: str, *, threads: int | None = None) -> Device:
@@ -80,6 +103,33 @@ def create_device(name: str, *, threads: int | None = None) -> Device:
     return device
 
 
+def open_stage(name: str) -> Stage:
+    """Return a stage by its name.
+
+    Raises:
+        UnknownName: nobody registered it; the nearest names are given.
+        MissingExtra: a package that it needs is not installed.
+        BrokenPlugin: it fails when it is loaded or made, it is no stage, or several packages register that name.
+    """
+    return _opened_stage(name, path_state())
+
+
+@lru_cache(maxsize=64)
+def _opened_stage(name: str, _state: State) -> Stage:
+    return _made_stage(_entry("stage", name))
+
+
+def _made_stage(entry: EntryPoint) -> Stage:
+    factory = _load("stage", entry)
+    try:
+        stage: Stage = factory()
+    except (Exception, SystemExit) as error:
+        raise _broken("stage", entry, f"making it fails with {_told(error)}") from error
+    if problem := stage_problem(entry.name, stage):
+        raise _broken("stage", entry, f"what is registered is no stage: {problem}")
+    return stage
+
+
 def check_device_name(name: str) -> str:
     """Refuse a device name whose scheme nobody registered, or whose options its module refuses; no device is made.
 
@@ -91,13 +141,12 @@ def check_device_name(name: str) -> str:
     Raises:
         UnknownName: no such device, or no such option.
         InvalidSetting: an option's value.
+        MissingExtra, BrokenPlugin: as `load`.
     """
     scheme, _, rest = name.partition(":")
-    known = {entry.name: entry for entry in _entries("device")}
-    if scheme not in known:
-        raise UnknownName.among("device", name, known)
+    entry = _entry("device", scheme, asked=name)
     if rest:
-        beside = sys.modules.get(getattr(_load(known[scheme]), "__module__", ""))
+        beside = sys.modules.get(getattr(_load("device", entry), "__module__", ""))
         check = getattr(beside, "check_options", None)
         if check is not None and (settled := check(rest)):
             return f"{scheme}:{settled}"
@@ -110,12 +159,10 @@ def calibrate_device(name: str) -> Iterator[dict[str, Any]]:
     Raises:
         UnknownName: no such device.
         InvalidSetting: it has nothing to calibrate.
+        MissingExtra, BrokenPlugin: as `load`.
     """
-    scheme = name.partition(":")[0]
-    known = {entry.name: entry for entry in _entries("device")}
-    if scheme not in known:
-        raise UnknownName.among("device", name, known)
-    beside = sys.modules.get(getattr(_load(known[scheme]), "__module__", ""))
+    entry = _entry("device", name.partition(":")[0], asked=name)
+    beside = sys.modules.get(getattr(_load("device", entry), "__module__", ""))
     measure = getattr(beside, "calibrate", None)
     if measure is None:
         raise InvalidSetting(f"device {name} has nothing to calibrate; sim has")
@@ -134,46 +181,163 @@ def create_executor(name: str, **options: Any) -> Executor:
     return executor
 
 
-def parts(kind: str | None = None) -> list[Part]:
-    """Return every installed part, broken ones with their error.
+def parts(kind: str | None = None, *, details: bool = True) -> list[Part]:
+    """Return every installed part, those that cannot be used with their error: one hides no other.
+
+    Args:
+        kind: `device`, `stage` or `executor`, also in the plural; None for all.
+        details: whether options and costs are worked out.
+
+    Raises:
+        UnknownName: no such kind.
 
     >>> [part.name for part in parts("executor")]
     ['local']
     """
-    kinds = GROUPS if kind is None else [kind]
-    found = [_describe(each, entry) for each in kinds for entry in _entries(each)]
-    return sorted(found, key=lambda part: (part.kind, part.name))
+    _read_again()
+    wanted = [*GROUPS] if kind is None else [kind.removesuffix("s")]
+    found: list[Part] = []
+    for each in wanted:
+        entries = _entries(each)
+        for entry in entries:
+            alike = [other for other in entries if other.name == entry.name]
+            found.append(_described(each, entry, alike, details=details))
+    return sorted(found, key=lambda part: (part.kind, part.name, part.distribution))
+
+
+# ---- what is registered ----------------------------------------------------------------------------------------------
 
 
 def _entries(kind: str) -> tuple[EntryPoint, ...]:
     if kind not in GROUPS:
-        raise UnknownName.among("kind of part", kind, GROUPS)
+        raise UnknownName.among("kind of plugin", kind, GROUPS)
     return _entries_seen(GROUPS[kind], path_state())
 
 
 @lru_cache(maxsize=16)
 def _entries_seen(group: str, _state: State) -> tuple[EntryPoint, ...]:
     """Read what is installed: 10 ms where that is much, so it is read again only when `_state` says that it changed."""
-    from importlib.metadata import entry_points
-
-    return tuple(entry_points(group=group))
+    return registered(group)
 
 
-def _load(entry: EntryPoint) -> Callable[..., Any]:
+def _read_again() -> None:
+    """Forget what was read: a package may have come within one tick of the clock that folders are stamped by."""
+    importlib.invalidate_caches()
+    _entries_seen.cache_clear()
+
+
+def _entry(kind: str, name: str, *, asked: str = "") -> EntryPoint:
+    """Return what is registered under a name; before a name is refused, everything is read again."""
+    found = [entry for entry in _entries(kind) if entry.name == name]
+    if not found:
+        _read_again()
+        found = [entry for entry in _entries(kind) if entry.name == name]
+    if not found:
+        raise UnknownName.among(kind, asked or name, names(kind))
+    if len(found) > 1:
+        raise BrokenPlugin(f"{kind} {name}: {_shared_name(found)}")
+    return found[0]
+
+
+def _shared_name(entries: Sequence[EntryPoint]) -> str:
+    who = " and by ".join(sorted(f"{origin_of(entry.dist)} ({entry.value})" for entry in entries))
+    return f"this name is registered by {who}, and cannot be used until only one of them is installed; uninstall the other"
+
+
+# ---- loading ---------------------------------------------------------------------------------------------------------
+
+
+def _load(kind: str, entry: EntryPoint) -> Callable[..., Any]:
     try:
         factory: Callable[..., Any] = entry.load()
-    except ModuleNotFoundError as error:
-        raise MissingExtra(f"{entry.name} needs the package {error.name!r}, which is not installed here") from error
+    except (Exception, SystemExit) as error:  # a plugin is others' code: whatever it raises is told
+        missing = (isinstance(error, ModuleNotFoundError) and error.name) or ""
+        if missing and missing.partition(".")[0] != entry.module.partition(".")[0]:
+            raise MissingExtra(
+                f"{kind} {entry.name} needs the package {missing!r}, which is not installed here; install it beside"
+                f" {origin_of(entry.dist)}"
+            ) from error
+        raise _broken(kind, entry, f"loading {entry.value} fails with {_told(error)}", _told(error)) from error
+    if not callable(factory):
+        raise _broken(kind, entry, f"what is registered ({entry.value}) is a {type(factory).__name__}, and cannot be called")
     return factory
 
 
-def _describe(kind: str, entry: EntryPoint) -> Part:
-    distribution, version = (entry.dist.name, entry.dist.version) if entry.dist else ("", "")
-    part = Part(kind=kind, name=entry.name, distribution=distribution, version=version)
+def _broken(kind: str, entry: EntryPoint, what: str, why: str = "") -> BrokenPlugin:
+    return BrokenPlugin(f"{kind} {entry.name} of {origin_of(entry.dist)} cannot be used: {what}", why=why or what)
+
+
+def _told(error: BaseException) -> str:
+    """Return an error in one line that is not too long."""
+    text = " ".join(str(error).split())
+    text = text if len(text) <= _LONGEST_ERROR else f"{text[:_LONGEST_ERROR]}…"
+    return f"{type(error).__name__}: {text}".removesuffix(": ")
+
+
+# ---- describing ------------------------------------------------------------------------------------------------------
+
+
+def _described(kind: str, entry: EntryPoint, alike: Sequence[EntryPoint], *, details: bool) -> Part:
+    part = Part(kind=kind, name=entry.name, **origin_of(entry.dist)._asdict())
+    if len(alike) > 1:
+        return replace(part, error=_shared_name(alike))
     try:
-        factory = _load(entry)
-    except Exception as error:  # noqa: BLE001  a plugin is others' code: whatever it raises when it is loaded is what is told
-        return replace(part, error=f"{type(error).__name__}: {error}")
-    doc = (inspect.getdoc(factory) or "").partition("\n")[0]
-    named = [value for value in inspect.signature(factory).parameters.values() if value.kind is value.KEYWORD_ONLY]
-    return replace(part, doc=doc, options={value.name: str(value).partition(":")[2].strip() for value in named})
+        if kind == "stage":
+            return _described_stage(part, entry, details=details)
+        factory = _load(kind, entry)
+        return replace(part, doc=_first_line(factory), options=_signature_schema(factory) if details else None)
+    except BrokenPlugin as error:
+        return replace(part, error=error.why)
+    except MissingExtra as error:
+        return replace(part, error=str(error))
+
+
+def _described_stage(part: Part, entry: EntryPoint, *, details: bool) -> Part:
+    stage = _made_stage(entry)
+    part = replace(part, doc=_first_line(type(stage)))
+    if not details:
+        return part
+    try:
+        found = describe_stage(stage)
+    except Exception as error:
+        raise _broken("stage", entry, f"asking for its options and costs fails with {_told(error)}") from error
+    licence = "; ".join(filter(None, (part.licence, found.licence)))
+    return replace(
+        part,
+        licence=licence,
+        options=found.options,
+        cost=found.cost,
+        max_rounds=found.max_rounds,
+        gives=found.kinds,
+        joins_branches=found.joins_branches,
+    )
+
+
+def _first_line(documented: object) -> str:
+    return (inspect.getdoc(documented) or "").partition("\n")[0]
+
+
+def _signature_schema(factory: Callable[..., Any]) -> dict[str, Any]:
+    """Return the JSON Schema of a factory's options: types where they are JSON's, defaults where they can be written."""
+    try:
+        named = [value for value in inspect.signature(factory).parameters.values() if value.kind is value.KEYWORD_ONLY]
+    except ValueError:  # a function in C that does not say
+        named = []
+    return {
+        "type": "object",
+        "properties": {one.name: _option_schema(one) for one in named},
+        "required": [one.name for one in named if one.default is one.empty],
+    }
+
+
+def _option_schema(option: inspect.Parameter) -> dict[str, Any]:
+    annotation = option.annotation if isinstance(option.annotation, str) else inspect.formatannotation(option.annotation)
+    types = [_JSON_TYPES.get(part.strip(), "") for part in annotation.split("|")]
+    schema: dict[str, Any] = {}
+    if all(types):
+        schema["type"] = types if len(types) > 1 else types[0]
+    try:
+        written = "" if option.default is option.empty else json.dumps(option.default)
+    except (TypeError, ValueError):  # no JSON
+        return schema
+    return schema | {"default": json.loads(written, parse_constant=str)} if written else schema

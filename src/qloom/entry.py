@@ -1,8 +1,9 @@
-"""The one file that runs on the far side: `python -P -m qloom.entry supervise|program FOLDER ATTEMPT`, or `serve`.
+"""The one file that runs on the far side: `python -P -m qloom.entry supervise|program|devices FOLDER ATTEMPT`, or `serve`.
 
 `supervise` is the job's supervisor; the program runs in a fork of it, which saves the start of a second interpreter.
 `program` is the program alone, for a job in a sandbox, which a fork cannot enter. `serve` is a fork server: the supervisor
-of many jobs, with everything loaded that their programs need. Started by executors, never by hand.
+of many jobs, with everything loaded that their programs need. `devices` is the device server of a job with sealed stages, and
+`sealed` answers what those are. Started by executors, never by hand.
 """
 
 from __future__ import annotations
@@ -33,8 +34,11 @@ if TYPE_CHECKING:
     from qloom.executors.output_lines import TakeLine
     from qloom.programs.context import Context
 
-USAGE = "usage: python -P -m qloom.entry supervise|program FOLDER ATTEMPT | serve (started by qloom's executors, not by hand)"
-ROLES = ("supervise", "program")
+USAGE = (
+    "usage: python -P -m qloom.entry supervise|program|devices FOLDER ATTEMPT | serve | sealed "
+    "(started by qloom's executors, not by hand)"
+)
+ROLES = ("supervise", "program", "devices")
 EXIT_MISUSE = 2
 PRELOADED = (
     "ctypes",
@@ -58,12 +62,17 @@ def main(arguments: list[str]) -> int:
         # By name, since loading it takes a single job longer than half of its start.
         code: int = importlib.import_module("qloom.executors.fork_server").serve(_preload, _program, _run_here, _rehearsal)
         return code
+    if arguments == ["sealed"]:  # by name, as what follows: few jobs need it
+        return int(importlib.import_module("qloom.sealing.folder").answer())
     if len(arguments) != 3 or arguments[0] not in ROLES or not arguments[2].isdecimal():
         print(USAGE, file=sys.stderr)  # noqa: T201  the caller's console is all there is
         return EXIT_MISUSE
     folder, attempt = JobFolder(Path(arguments[1])), int(arguments[2])
     if arguments[0] == "program":
         return _run_program(folder, attempt)
+    if arguments[0] == "devices":
+        serve_devices = importlib.import_module("qloom.sealing.serving").serve_devices
+        return int(serve_devices(folder, attempt, attempt_options(folder, attempt)))
     return supervise(folder, attempt, inherited_lease(folder), _program(folder, attempt))
 
 

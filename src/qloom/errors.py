@@ -12,6 +12,7 @@ QloomError                      retryable = False, exit_code = 1
 │   ├── Unsupported             a device cannot do what the task asks for, every reason named
 │   ├── UnknownName             no device, executor, stage, program, gate, option or job of that name
 │   ├── MissingExtra            a part of qloom whose packages are not installed
+│   ├── BrokenPlugin            an installed device, stage or executor that cannot be used
 │   └── WrongState              the job is not in a state that allows this
 ├── ProgramFailed               the user's program raised; carries its type, message and frames
 ├── LimitExceeded               a job went over one of its resources
@@ -100,6 +101,21 @@ class Unsupported(Misuse):
 
 class MissingExtra(Misuse):
     """A part of qloom whose packages are not installed; the message holds the line that installs them."""
+
+
+class BrokenPlugin(Misuse):
+    """An installed device, stage or executor that cannot be used: loading it fails, it is no such thing, or two share a name.
+
+    Attributes:
+        why: the reason alone, for lists that name the plugin anyway.
+
+    >>> BrokenPlugin("stage x of lab 1.0 cannot be used: it raises", why="it raises").why
+    'it raises'
+    """
+
+    def __init__(self, message: str, *, why: str = "") -> None:
+        super().__init__(message)
+        self.why = why or message
 
 
 class WrongState(Misuse):
@@ -213,3 +229,20 @@ class Unavailable(QloomError):
     """A device or executor did not answer: nobody knows; the same call may work later."""
 
     retryable = True
+
+
+class StageFailed(QloomError):
+    """A stage of a pipeline failed: its name, where it stands, the circuit and the cause are in the message.
+
+    Attributes:
+        stage: the stage's name.
+        retryable: whether the pipeline says that such a failure is to be tried again.
+
+    >>> StageFailed("stage zne (2 of 2 in ddd > zne) failed on circuit 0: NaN", stage="zne").stage
+    'zne'
+    """
+
+    def __init__(self, message: str, *, stage: str = "", retryable: bool = False) -> None:
+        super().__init__(message)
+        self.stage = stage
+        self.retryable = retryable

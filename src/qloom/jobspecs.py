@@ -38,6 +38,9 @@ class JobState(StrEnum):
 
 INTERRUPTION_REASONS = ("killed", "lost", "suspended", "walltime")
 
+SHOWN_DEVICE = 120
+"""So many characters of a device's name are shown to people."""
+
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
@@ -54,6 +57,15 @@ def new_job_id() -> str:
     return "".join(_ALPHABET[(value >> shift) & 31] for shift in range(125, -1, -5))
 
 
+def shown_device(name: str) -> str:
+    """Return a device's name for people: cut where options hold a document, such as a noise model.
+
+    >>> shown_device("sim:engine=qulacs"), len(shown_device("sim:noise=" + "x" * 10_000))
+    ('sim:engine=qulacs', 121)
+    """
+    return name if len(name) <= SHOWN_DEVICE else f"{name[:SHOWN_DEVICE]}…"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
     """One run of a program, as written to `job.json` when the job is created; it never changes.
@@ -66,7 +78,7 @@ class JobSpec:
         parameters: the program's arguments, JSON.
         devices: name in the program -> device name; `default` is `ctx.device`.
         executor: where the classical part runs.
-        pipeline: names of stages, innermost first.
+        pipeline: stages round every device, from the device outward: names, or objects with options.
         seed: every random number of the job comes from it.
         budget_usd: None for no budget.
         resources: limits.
@@ -77,6 +89,8 @@ class JobSpec:
         python: the interpreter it runs in; empty for the one that runs qloom.
         environment: what that interpreter was built from: `lock_digest`, `requirements`, `packages`; empty where nothing was.
         map: name of the map it belongs to; empty for none.
+        sealed: names of the stages in its pipeline whose code stays with the host: its devices are then in a server outside of
+            the program's process.
         fresh_process: whether its program gets a process that has run no other; an executor may always give it one.
         created_at: seconds since 1970, UTC.
         versions: `python`, `qloom`.
@@ -89,7 +103,7 @@ class JobSpec:
     parameters: dict[str, Any] = field(default_factory=dict)
     devices: dict[str, str] = field(default_factory=lambda: {"default": "sim"})
     executor: str = "local"
-    pipeline: tuple[str, ...] = ()
+    pipeline: tuple[Any, ...] = ()
     seed: int = 0
     budget_usd: float | None = None
     resources: Resources = field(default_factory=Resources)
@@ -103,12 +117,13 @@ class JobSpec:
     environment: dict[str, Any] = field(default_factory=dict)
     map: str = ""
     fresh_process: bool = True
+    sealed: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the specification as JSON."""
         values = {name: getattr(self, name) for name in self.__slots__}
         resources = {name: getattr(self.resources, name) for name in self.resources.__slots__}
-        return values | {"format": 1, "pipeline": list(self.pipeline), "resources": resources}
+        return values | {"format": 1, "pipeline": list(self.pipeline), "sealed": list(self.sealed), "resources": resources}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> JobSpec:
@@ -121,6 +136,7 @@ class JobSpec:
         if (version := values.pop("format", None)) != 1:
             raise InvalidSetting(f"job record has format {version!r}, this qloom reads format 1; use the qloom that wrote it")
         values["pipeline"] = tuple(values["pipeline"])
+        values["sealed"] = tuple(values.get("sealed", ()))
         values["resources"] = Resources.from_json(values["resources"])
         return cls(**values)
 

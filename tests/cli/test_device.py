@@ -209,3 +209,35 @@ def test_requirements_that_cannot_be_read_are_misuse(qloom: Qloom, bell_file: st
     assert answer.code == 2
     assert "asked.txt" in answer.err
     assert "Traceback" not in answer.err
+
+
+def test_a_circuit_is_run_through_a_pipeline(qloom: Qloom, bell_file: str) -> None:
+    flips = '[{"stage": "readout", "flips": [[0.1, 0.2], [0.05, 0.1]]}]'
+    found = qloom("device", "run", "sim", bell_file, "--seed", "1", "--pipeline", flips, "--json").json
+    (item,) = found["quasi_probabilities"]
+    assert sum(item.values()) == pytest.approx(1.0)
+    assert min(item.values()) < 0
+    shown = qloom("device", "run", "sim", bell_file, "--seed", "1", "--pipeline", flips).out
+    assert "11" in shown
+
+
+def test_an_observable_is_estimated_through_a_pipeline(qloom: Qloom, bell_file: str) -> None:
+    found = qloom("device", "run", "sim", bell_file, "--observable", '{"ZZ": 1.0}', "--pipeline", "zne", "--json").json
+    assert found["values"] == [[pytest.approx(1.0)]]
+    assert [stage["name"] for stage in found["stages"]] == ["zne"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--pipeline", "zne"], "gives expectation values, not counts"),
+        (["--pipeline", "znee"], "did you mean 'zne'"),
+        (["--observable", '{"ZZ"'], "no JSON"),
+        (["--observable", "ZQ"], "ZQ"),
+        (["--observable", "ZZZ"], "3 qubits"),
+    ],
+)
+def test_a_run_that_cannot_be_is_refused(qloom: Qloom, bell_file: str, arguments: list[str], said: str) -> None:
+    answer = qloom("device", "run", "sim", bell_file, *arguments)
+    assert answer.code == 2
+    assert said in answer.err

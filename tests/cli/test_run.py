@@ -68,7 +68,7 @@ def test_a_report_is_written_when_asked_for(qloom: Qloom, programs: str, tmp_pat
         (["programs.py:double", "-p", "number"], "KEY=VALUE"),
         (["programs.py:double", "--device", "simm"], "did you mean 'sim'"),
         (["programs.py:double", "--executor", "locl"], "did you mean 'local'"),
-        (["programs.py:double", "--pipeline", "zne"], "no stage called 'zne'"),
+        (["programs.py:double", "--pipeline", "zn"], "no stage called 'zn'"),
         (["programs.py:double", "--budget-usd", "5"], "no priced device"),
         (["programs.py:double", "--budget-usd", "-5"], "positive number of US dollars"),
         (["programs.py:double", "--memory-mb", "0"], "memory_mb must be a positive number"),

@@ -253,6 +253,12 @@ def ranging(circuit: QuantumCircuit) -> None:
     circuit.for_loop(range(2_000_000), None, body, [0], [])
 
 
+def ranging_far(circuit: QuantumCircuit) -> None:
+    """Longer than memory, and no longer than a machine word: Qiskit itself fills the memory with a range beyond that."""
+    with circuit.for_loop(range(2**62)) as turn:
+        circuit.rx(turn, 0)
+
+
 def deep(circuit: QuantumCircuit) -> None:
     block = QuantumCircuit(circuit.qubits[:1], circuit.clbits)
     block.x(0)
@@ -270,6 +276,7 @@ def deep(circuit: QuantumCircuit) -> None:
         (switching, r"classical control flow \('switch_case'\) is not held"),
         (breaking, r"classical control flow \('break_loop'\) is not held"),
         (ranging, "a loop of 2000000 turns is too long; the limit is 1000000"),
+        (ranging_far, "a loop of 4611686018427387904 turns is too long; the limit is 1000000"),
         (deep, "ifs are nested more than 32 deep, which is the limit"),
         (asking(lambda qc: expr.logic_or(qc.clbits[0], qc.clbits[1])), "a Qiskit condition with LOGIC_OR is not held"),
         (asking(lambda qc: expr.less(qc.cregs[0], 2)), "a Qiskit condition with LESS is not held"),

@@ -276,6 +276,11 @@ LAUGHS = "gate g0 a { x a; x a; }" + "".join(f"gate g{i} a {{ g{i - 1} a; g{i - 
     [
         (LAUGHS, "gate 'g16' unrolls into more than 100000 instructions, which is the limit"),
         ("qubit q; pow(1000000000) @ h q;", "a power of 1000000000 unrolls into more than the limit of 1000000 instructions"),
+        (f"qubit q; for int i in [1:{10**30}] {{ x q; }}", f"a range of {10**30} numbers is too long; the limit is 1000000"),
+        (
+            f"qubit q; for int i in [0:-2:-{2**64}] {{ x q; }}",
+            f"a range of {2**63 + 1} numbers is too long; the limit is 1000000",
+        ),
         ("for int i in [0:999999] { for int j in [0:999999] { } }", "the loops of the program take more than 1000000 turns"),
     ],
 )

@@ -17,6 +17,7 @@ from qiskit.quantum_info import Pauli, Statevector
 
 from qloom.circuits import Circuit, Instruction, Observable, Parameter
 from qloom.circuits.gates import CHANNELS, GATES, kraus_parameters, matrix
+from qloom.devices import aer_engine
 from qloom.devices.aer_channels import operators
 from qloom.devices.aer_engine import Aer, AerCircuit
 from qloom.devices.shot_engines import ManySets, Settings, ShotCircuit, ShotLibrary
@@ -26,7 +27,7 @@ from qloom.noise import NoiseModel, QubitNoise
 from qloom.results import Engine
 from qloom.testing.device_contract import state_of
 from tests.devices import dense
-from tests.devices.dense import expectation, mixture
+from tests.devices.dense import distribution, expectation, mixture
 from tests.devices.helpers import PARAMETERS, ComplexArray, FloatArray, around, circuits, expected_probabilities
 
 if TYPE_CHECKING:
@@ -303,6 +304,76 @@ def test_a_density_matrix_has_exact_values_behind_measurements_and_resets() -> N
     assert found == pytest.approx([expectation(circuit, one) for one in values], abs=1e-9)
 
 
+@pytest.mark.parametrize("method", ["statevector", "stabilizer", None])
+def test_the_only_measurement_may_stand_behind_an_if(method: str | None) -> None:
+    inside = Circuit(2, num_clbits=2).measure(0, 1)
+    circuit = Circuit(2, num_clbits=2).h(0).if_test(0, 0, inside)
+    check_close(ready(circuit, method).sample([], SHOTS, 1), np.array([0.5, 0.5, 0, 0]))
+    assert ready(Circuit(2, num_clbits=2).h(0).if_test(0, 1, inside), method).sample([], 9, 1)[0].tolist() == [0]
+
+
+# ---- stabilizers -----------------------------------------------------------------------------------------------------
+
+CLIFFORD_GATES = ("x", "y", "z", "h", "s", "sdg", "sx", "sxdg", "cx", "cy", "cz", "swap", "iswap", "ecr", "rzz")
+
+
+@st.composite
+def clifford_steps(draw: st.DrawFn, qubits: int, *, inside: bool = False) -> Instruction:
+    kind = draw(st.sampled_from(["gate", "gate", "measure", "reset", "noise", *([] if inside else ["if", "if"])]))
+    order = tuple(draw(st.permutations(range(qubits))))
+    if kind == "measure":
+        return Instruction("measure", order[:1], (), order[1:2])
+    if kind == "reset":
+        return Instruction("reset", order[:1])
+    if kind == "noise":
+        name = draw(st.sampled_from(["pauli_channel", "bit_flip", "two_qubit_depolarizing", "two_qubit_dephasing"]))
+        qubits_of_it, count = CHANNELS[name]
+        return Instruction(name, order[:qubits_of_it], tuple(draw(st.sampled_from([0.05, 0.2, 0.3])) for _ in range(count)))
+    if kind == "if":
+        body, orelse = (tuple(draw(st.lists(clifford_steps(qubits, inside=True), min_size=size, max_size=2))) for size in (1, 0))
+        used = tuple(sorted({qubit for step in body + orelse for qubit in step.qubits}))
+        return Instruction("if", used, (), order[:2], body=body, value=draw(st.integers(0, 3)), orelse=orelse)
+    name = draw(st.sampled_from(CLIFFORD_GATES))
+    angles = (draw(st.integers(-2, 2)) * np.pi / 2,) if name == "rzz" else ()
+    return Instruction(name, order[: GATES[name].num_qubits], angles)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(clifford_steps(3), min_size=1, max_size=10), st.integers(0, 2**64 - 1))
+def test_stabilizers_draw_what_density_matrices_say(steps: list[Instruction], seed: int) -> None:
+    circuit = Circuit(3, steps, num_clbits=3)
+    exact = distribution(circuit)
+    expected = np.array([exact.get(format(key, "03b"), 0.0) for key in range(8)])
+    check_close(ready(circuit, "stabilizer").sample([], 2000, seed), expected, 2000)
+
+
+def test_a_two_qubit_mixture_acts_on_its_qubits_in_their_order() -> None:
+    flips = kraus_parameters([np.sqrt(0.7) * np.eye(4), np.sqrt(0.3) * np.kron(PAULIS["X"], PAULIS["Z"])])
+    circuit = Circuit(3).h(0).append(Instruction("kraus", (2, 0), flips)).h(0)
+    check_close(ready(circuit, "stabilizer").sample([], SHOTS, 1), np.array([0.7, 0, 0, 0, 0, 0.3, 0, 0]))
+
+
+def test_adaptive_clifford_circuits_run_by_stabilizers_also_when_they_are_misread_unequally() -> None:
+    noise = NoiseModel(qubits={0: QubitNoise(readout=(0.3, 0.1)), "default": QubitNoise()})
+    circuit = Circuit(2).x(0).measure(0).if_test(0, 1, Circuit(2).h(1)).gate("ry", 1, angles=[np.pi / 2]).measure(1)
+    compiled = ready(circuit, noise=noise)
+    assert compiled.notes == {"method": "stabilizer"}
+    check_close(compiled.sample([], SHOTS, 3), np.array([0.05, 0.05, 0, 0.9]))
+    drawn = compiled.sample_in([], "IX", SHOTS, 4)
+    assert frequencies(drawn, 2)[[0, 2]].sum() == pytest.approx(0.1 + 0.9 * 0.5, abs=5.5 * 0.5 / np.sqrt(SHOTS))
+    assert ready(circuit.t(0).measure(0), noise=noise).notes == {"method": "statevector"}
+
+
+def test_stabilizers_of_many_qubits_have_a_row_for_each_shot() -> None:
+    circuit = Circuit(80).h(0).measure(0).if_test(0, 1, Circuit(80).cx(0, 79).s(3)).measure_all()
+    rows, counts = ready(circuit).sample([], 30, 3)
+    bits = np.unpackbits(rows.astype(np.uint8), axis=1)[:, :80]
+    assert (bits[:, 0] == bits[:, 79]).all()
+    assert 0 < bits[:, 0].sum() < 30
+    assert (bits[:, 1:79] == 0).all()
+    assert counts.tolist() == [1] * 30
+
+
 # ---- what is refused -------------------------------------------------------------------------------------------------
 
 
@@ -317,7 +388,16 @@ def test_a_density_matrix_has_exact_values_behind_measurements_and_resets() -> N
         (Circuit(20), "sample", Settings("density_matrix", memory_limit_bytes=1 << 30), f"{16 * 4**20} bytes for the density"),
         (Circuit(30), "sample", Settings("statevector", memory_limit_bytes=1 << 30), "the limit is 1073741824 bytes"),
         (Circuit(200), "sample", Settings("mps", memory_limit_bytes=1 << 30), "use a smaller max_bond"),
-        (Circuit(1).h(0), "sample", Settings("stabilizer"), "method stabilizer, aer has statevector"),
+        (Circuit(1).h(0), "sample", Settings("tensors"), "method tensors, aer has statevector"),
+        (Circuit(1).t(0), "sample", Settings("stabilizer"), "gate t on qubit 0 (step 0) is no Clifford gate"),
+        (teleported(1.0), "sample", Settings("stabilizer"), "gate ry(1) on qubit 0 (step 0) is no Clifford gate"),
+        (
+            Circuit(1).measure(0).if_test(0, 1, Circuit(1).t(0)),
+            "sample",
+            Settings("stabilizer"),
+            "gate t on qubit 0 (step 1) is no Clifford gate",
+        ),
+        (Circuit(1).h(0).measure(0).h(0), "estimate", Settings("stabilizer"), "a measurement in the middle"),
         (Circuit(0), "sample", Settings(), "without qubits"),
         (Circuit(1).append(Instruction("bit_flip", (0,), (Parameter("p"),))), "sample", Settings(), "(bit_flip)|bind it"),
     ],
@@ -341,7 +421,7 @@ def test_angles_too_large_for_floating_point_are_refused() -> None:
 
 def test_a_device_that_is_not_there_is_missing(aer: Aer) -> None:
     if "GPU" in aer.devices:
-        assert Aer("GPU").name == "aer-gpu"
+        assert Aer("GPU").name == "aer_gpu"
         pytest.skip("Aer computes on a GPU here")
     with pytest.raises(MissingExtra, match="no GPU here, only CPU"):
         Aer("GPU")
@@ -486,3 +566,81 @@ def test_idle_parts_of_a_circuit_change_nothing() -> None:
     body = Circuit(2).delay(1.0, 0, unit="us").barrier().h(0).cx(0, 1)
     block = Circuit(2).reset(1).verbatim(body).measure([0, 1])
     check_close(ready(block).sample([], SHOTS, 1), np.array([0.5, 0, 0, 0.5]))
+
+
+# ---- many shots ------------------------------------------------------------------------------------------------------
+
+
+def test_shots_whose_keys_do_not_fit_into_memory_are_refused_with_the_bytes() -> None:
+    circuit = Circuit(60).ry(0.3, 0).cx(0, 59)
+    with pytest.raises(Unsupported, match=r"aer cannot draw this: 100000000000 shots of 60 bits need \d{14} bytes, the limit is"):
+        ready(circuit, "mps").sample([], 10**11, 1)
+    limited = ready(circuit, "mps", max_bond=2, memory_limit_bytes=1_000_000)
+    assert limited.sample([], 1000, 1)[1].sum() == 1000
+    with pytest.raises(Unsupported, match=r"100000 shots of 60 bits need \d+ bytes, the limit is 1000000 .* at most \d+ shots"):
+        limited.sample([], 100_000, 1)
+
+
+@pytest.mark.parametrize("bits", [50, 70])
+def test_shots_one_by_one_are_refused_as_well(bits: int) -> None:
+    circuit = Circuit(2, num_clbits=bits)
+    for bit in range(bits):
+        circuit = circuit.ry(0.3, 0).measure(0, bit)
+    with pytest.raises(Unsupported, match=rf"1000000000000 shots of {bits} bits need \d+ bytes, the limit is"):
+        ready(circuit).sample([], 10**12, 1)
+
+
+def test_our_sampler_keeps_to_the_limit_too() -> None:
+    compiled = ready(Circuit(12).ry(0.3, 0), "statevector", memory_limit_bytes=100_000)
+    assert compiled.sample([], 10, 1)[1].sum() == 10
+    for draw in (compiled.sample, lambda *given: compiled.sample_in(given[0], "Z" * 12, *given[1:])):
+        with pytest.raises(Unsupported, match=r"4000 shots of 12 qubits need \d+ bytes, the limit is 100000 bytes"):
+            draw([], 4000, 1)
+
+
+MANY = [
+    (Circuit(2).ry(1.0, 0).measure(0, 0).ry(1.0, 0).measure(0, 1), None),
+    (Circuit(66).ry(1.0, 0).cx(0, 65), "mps"),
+    (Circuit(20).ry(1.0, 0).cx(0, 19), "mps"),
+]
+
+
+@pytest.mark.parametrize(("circuit", "method"), MANY)
+def test_many_shots_are_drawn_in_parts(circuit: Circuit, method: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = ready(circuit, method)
+    whole = compiled.sample([], 1024, 7)
+    monkeypatch.setattr(aer_engine, "SHOTS_AT_ONCE", 1024)
+    keys, counts = compiled.sample([], 10_240, 7)
+    assert (counts.sum(), len(keys) == len(counts)) == (10_240, True)
+    assert [part.tolist() for part in compiled.sample([], 1024, 7)] == [part.tolist() for part in whole]
+    if circuit.key_length <= 64:
+        assert (np.diff(keys.astype(np.int64)) > 0).all()
+        assert len(keys) <= 4
+    ones = _ones(keys, counts, circuit.key_length)
+    chance = np.sin(0.5) ** 2
+    assert abs(ones - 10_240 * chance) < 5 * np.sqrt(10_240 * chance * (1 - chance))
+    assert ones != 10 * _ones(*whole, circuit.key_length)  # parts differ
+
+
+def _ones(keys: KeyArray, counts: IntArray, bits: int) -> int:
+    """How often the first bit is 1."""
+    first = keys[:, 0] >> np.uint8(7) if keys.ndim == 2 else keys >> np.uint64(bits - 1)
+    return int((first.astype(np.int64) * counts).sum())
+
+
+def test_a_run_without_end_takes_little_memory_and_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = ready(Circuit(1).ry(1.0, 0).measure(0, 0).ry(1.0, 0))
+    calls: list[dict[str, object]] = []
+    real = compiled._library.execute
+
+    def execute(found: object, options: dict[str, object]) -> object:
+        calls.append(options)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return real(found, {**options, "shots": 10})  # type: ignore[arg-type]  # as it came
+
+    monkeypatch.setattr(compiled._library, "execute", execute)
+    with pytest.raises(KeyboardInterrupt):
+        compiled.sample([], 10**12, 1)
+    assert [options["shots"] for options in calls] == [1 << 16] * 4
+    assert len({options["seed_simulator"] for options in calls}) == 4

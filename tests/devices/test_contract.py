@@ -6,6 +6,7 @@ import pytest
 
 from qloom.contracts import Device
 from qloom.devices.sim import create
+from qloom.errors import MissingExtra
 from qloom.testing.billing_device import BillingDevice
 from qloom.testing.counting_device import CountingDevice
 from qloom.testing.device_contract import DeviceContract
@@ -22,6 +23,24 @@ class TestSimOnQulacs(DeviceContract):
     @pytest.fixture
     def device(self) -> Device:
         return create(engine="qulacs")
+
+
+class TestSimOnLightningGpu(DeviceContract):
+    @pytest.fixture
+    def device(self) -> Device:
+        try:
+            return create(engine="lightning_gpu")
+        except MissingExtra as error:
+            pytest.skip(str(error))
+
+
+class TestSimOnAerGpu(DeviceContract):
+    @pytest.fixture
+    def device(self) -> Device:
+        try:
+            return create(engine="aer_gpu")
+        except MissingExtra as error:
+            pytest.skip(str(error))
 
 
 class TestBillingDevice(DeviceContract):

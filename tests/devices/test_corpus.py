@@ -30,8 +30,6 @@ NESTED = "v2_if"
 WIDE = ("adder_n24", "bv_n19", "cat_n23", "cat_n27", "ising_n26", "qft_n18", "swap_test_n25")
 """Too large for Qiskit's state vectors in the time that a test has: they have answers in closed form."""
 PLAIN = tuple(sorted(set(TEXTS) - {REFUSED, NESTED, *FEED_FORWARD, *WIDE}))
-FEWER_SHOTS = {"seven_qubit_steane_code": 150, "shors_nine_qubit_code": 15}
-"""Of families whose states are worked out anew for every shot, in 5 and 60 ms."""
 SHOTS = 20_000
 SURELY = 5
 """Standard deviations. Seeds are fixed, so what passes once passes always."""
@@ -126,7 +124,7 @@ def test_a_family_has_qiskits_values_and_probabilities(name: str) -> None:
 def test_a_family_with_feed_forward_counts_as_aer_does(name: str) -> None:
     ours = from_qiskit(benchmark(name))
     assert "conditionals" in needs(ours)
-    check_beside_aer(ours, benchmark(name), FEWER_SHOTS.get(name, 4000))
+    check_beside_aer(ours, benchmark(name), 4000)
 
 
 def test_the_fourier_transform_with_feed_forward_counts_as_aer_does_on_a_state_that_it_does_not_flatten() -> None:

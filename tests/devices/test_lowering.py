@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import given, settings
 
-from qloom.circuits import Circuit, Parameter
+from qloom.circuits import Circuit, Expression, Instruction, Parameter
 from qloom.devices.lowering import active_steps, fuse, lower, lower_step
 from qloom.testing.device_contract import state_of
 from tests.devices.helpers import ANGLES, circuits, fidelity, matrix_of, product_of
@@ -41,6 +41,19 @@ def test_what_cancels_is_left_out() -> None:
     theta = Parameter("theta")
     assert fuse(lower(Circuit(1).rz(0.3, 0).p(-0.3, 0))) == []
     assert [step.name for step in fuse(lower(Circuit(1).ry(theta, 0).ry(0.3, 0)))] == ["ry"]
+
+
+def test_a_long_run_on_one_qubit_is_one_operation_whose_formula_is_short() -> None:
+    theta = Parameter("theta")
+    (step,) = fuse(lower(Circuit(1, [Instruction("rz", (0,), (angle,)) for angle in (theta, 0.5)] * 3000)))
+    assert str(step.angles[0]) == "3000.0*theta + 1500.0"
+
+
+def test_a_formula_without_parameters_is_added_as_a_number() -> None:
+    two = Parameter("theta").substitute({"theta": 2.0})
+    constant = Expression(("add", ("number", 1.0), ("number", 2.0)))
+    (step,) = fuse(lower(Circuit(1).rz(constant, 0).rz(two, 0)))
+    assert step.angles == (5.0,)
 
 
 def test_angles_of_different_parameters_are_not_added() -> None:

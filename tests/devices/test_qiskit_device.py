@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from qloom.circuits import Circuit, Instruction, Observable, Parameter
 from qloom.circuits.gates import GATES
 from qloom.contracts import Device, Prepared
-from qloom.devices.compile_cache import CompileCache
 from qloom.devices.qiskit import QiskitDevice, check_options, create
 from qloom.devices.qiskit_cache import to_text
-from qloom.devices.qiskit_out import to_qiskit
 from qloom.errors import InvalidSetting, MissingExtra, Rejected, UnknownName, Unsupported
+from qloom.kit.compile_cache import CompileCache
+from qloom.kit.qiskit_out import to_qiskit
 from qloom.tasks import compiled_otherwise
 from qloom.testing.device_contract import DeviceContract, bell, state_of, values_of
 from tests.devices.helpers import PARAMETERS, around, circuits
@@ -420,11 +420,12 @@ def test_an_entry_that_holds_no_circuit_is_replaced(transpiled: list[str], caplo
 
     first = own(LINE).prepare(STAR)
     (entry,) = entries()
-    for text in ("AAAA", "no base64!", to_text(to_qiskit(STAR.bind({"a": 0.1})))[:400]):
+    whole = to_text(to_qiskit(STAR.bind({"a": 0.1})))
+    for text in ("{}", "[" * 5000, whole[:-20], whole.replace('"x"', '"os.system"'), whole.replace("[0,3]", "[0,99]")):
         entry.unlink()
         TextCache(entry.parent, limit_bytes=10_000).keep(entry.stem, text)
         assert own(LINE).prepare(STAR).digest == first.digest
-    assert (len(transpiled), caplog.text.count("cannot be read (")) == (4, 3)
+    assert (len(transpiled), caplog.text.count("cannot be read (")) == (6, 5)
 
 
 def test_a_folder_that_cannot_be_written_costs_time_only(

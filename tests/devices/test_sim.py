@@ -81,7 +81,9 @@ def test_threads_are_a_positive_integer(threads: Any) -> None:
 
 def test_lightning_is_the_engine_where_it_is_installed() -> None:
     engine = create().prepare(bell()).engine
-    assert (engine.name, engine.threads, engine.reason) == ("lightning", 1, "")
+    assert (engine.name, engine.threads) == ("lightning", 1)
+    assert engine.reason == "gates with measurements at the end; the fastest up to 16 qubits"
+    assert create(engine="lightning").prepare(bell()).engine.reason == "asked for"
     assert engine.version.startswith("0.45.")
 
 
@@ -368,8 +370,8 @@ def test_a_limit_given_is_held_to_the_byte() -> None:
     assert create(memory_limit_bytes=need + 1000).check(layered(10)) == []
     (reason,) = create("engine=lightning", memory_limit_bytes=need - 1).check(layered(10))
     assert f"the limit is {need - 1} bytes (memory_limit_bytes)" in reason
-    assert create(memory_limit_bytes=need).spec().num_qubits == 10
-    assert create(memory_limit_bytes=need - 1).spec().num_qubits == 9
+    by_limit = [create("engine=lightning", memory_limit_bytes=limit).spec().num_qubits for limit in (need, need - 1)]
+    assert by_limit == [10, 9]
 
 
 def test_what_only_some_calls_need_is_checked_at_the_call() -> None:
@@ -398,6 +400,34 @@ def test_large_states_are_checked_against_the_machine_at_every_call(monkeypatch:
     monkeypatch.setattr(engines, "memory_limit", lambda: 1000)
     with pytest.raises(Unsupported, match="the limit is 1000 bytes"):
         prepared.run([0.1])
+
+
+# ---- delays whose length is a parameter --------------------------------------------------------------------------------
+
+
+WAITING = Circuit(1).h(0).if_test(0, 0, Circuit(1).delay(2 * Parameter("t") - 1, 0, unit="ns"))
+WAITED = Circuit(1).ry(0.3, 0).delay(2 * Parameter("t") - 1, 0, unit="ns")
+
+
+@pytest.mark.parametrize("engine", ["lightning", "qulacs", "stim", "aer"])
+def test_a_delay_below_zero_is_refused_at_run_time_as_it_is_when_it_is_written(engine: str) -> None:
+    circuit = WAITING if engine in ("stim", "aer") else WAITED
+    prepared = create(engine=engine).prepare(circuit)
+    assert prepared.run([0.5], shots=10).shots == 10
+    for given in ([0.0], np.array([0.0]), [[1.0], [0.0]], {"t": 0.0}):
+        with pytest.raises(
+            InvalidTask, match=r"duration from 0 up, but 2.0\*t - 1.0 on qubits \[0\] is -1.0 ns in parameter set"
+        ):
+            prepared.run(given, shots=10)
+
+
+@pytest.mark.parametrize("engine", ["lightning", "qulacs", "stim", "aer"])
+def test_no_engine_has_a_derivative_by_the_length_of_a_delay(engine: str) -> None:
+    circuit = Circuit(1).h(0).delay(Parameter("t"), 0)
+    prepared = create(engine=engine).prepare(circuit, Observable({"X": 1.0}))
+    assert prepared.estimate([1.0]).value == pytest.approx(1.0)
+    with pytest.raises(Unsupported, match=r"no derivative by the duration of delay on qubits \[0\]"):
+        prepared.gradient([1.0])
 
 
 # ---- tasks and digests -----------------------------------------------------------------------------------------------

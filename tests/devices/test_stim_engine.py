@@ -1,7 +1,10 @@
 """stim behind `sim`: Clifford gates by their matrices, Pauli noise, feed-forward, readout errors, and very many qubits."""
 
 import math
-from itertools import product
+import tracemalloc
+from functools import reduce
+from itertools import combinations, product
+from operator import xor
 
 import numpy as np
 import pytest
@@ -12,9 +15,11 @@ from hypothesis import strategies as st
 from qloom.circuits import Circuit, Instruction, Observable, Parameter
 from qloom.circuits.gates import CHANNELS, GATES, standard_controls
 from qloom.devices import stim_engine
+from qloom.devices.clifford import clifford, pauli
 from qloom.devices.shot_engines import Settings
+from qloom.devices.sim import create
 from qloom.devices.stim_engine import Stim, StimCircuit, shot_major
-from qloom.devices.stim_program import clifford, pauli
+from qloom.devices.stim_support import Support
 from qloom.errors import Unsupported
 from qloom.noise import NoiseModel, QubitNoise
 from tests.circuits.oracle import gate_matrix, same_up_to_phase
@@ -78,23 +83,26 @@ def channels(draw: st.DrawFn, num_qubits: int) -> Instruction:
 
 
 @st.composite
-def conditionals(draw: st.DrawFn, num_qubits: int, num_clbits: int) -> Instruction:
+def conditionals(draw: st.DrawFn, num_qubits: int, num_clbits: int, depth: int, *, bits: int) -> Instruction:
     paulis = st.builds(lambda name, qubit: Instruction(name, (qubit,)), st.sampled_from("xyz"), st.integers(0, num_qubits - 1))
-    body, orelse = tuple(draw(st.lists(paulis, min_size=1, max_size=2))), tuple(draw(st.lists(paulis, max_size=2)))
+    steps = st.one_of(paulis, conditionals(num_qubits, num_clbits, depth - 1, bits=bits)) if depth else paulis
+    body, orelse = tuple(draw(st.lists(steps, min_size=1, max_size=2))), tuple(draw(st.lists(steps, max_size=2)))
     qubits = tuple(sorted({qubit for step in body + orelse for qubit in step.qubits}))
-    bit, value = draw(st.integers(0, num_clbits - 1)), draw(st.integers(0, 1))
-    return Instruction("if", qubits, (), (bit,), body=body, value=value, orelse=orelse)
+    clbits = tuple(draw(st.permutations(range(num_clbits)))[: draw(st.integers(1, bits))])
+    return Instruction("if", qubits, (), clbits, body=body, value=draw(st.integers(0, (1 << len(clbits)) - 1)), orelse=orelse)
 
 
 @st.composite
-def stabilizer_circuits(draw: st.DrawFn) -> Circuit:
-    """All that stim runs: gates, noise, measurements anywhere, resets, Paulis that depend on a bit."""
+def stabilizer_circuits(draw: st.DrawFn, *, depth: int = 0, bits: int = 1) -> Circuit:
+    """All that stim runs: gates, noise, measurements anywhere, resets, Paulis that depend on so many bits, ifs within ifs."""
     num_qubits, num_clbits = draw(st.integers(1, 3)), draw(st.integers(1, 3))
     qubit, bit = st.integers(0, num_qubits - 1), st.integers(0, num_clbits - 1)
     measures = st.builds(lambda at, to: Instruction("measure", (at,), (), (to,)), qubit, bit)
     resets = st.builds(lambda at: Instruction("reset", (at,)), qubit)
     gates = clifford_gates(num_qubits)
-    step = st.one_of(gates, gates, channels(num_qubits), measures, resets, conditionals(num_qubits, num_clbits))
+    step = st.one_of(
+        gates, gates, channels(num_qubits), measures, measures, resets, conditionals(num_qubits, num_clbits, depth, bits=bits)
+    )
     return Circuit(num_qubits, draw(st.lists(step, max_size=10)), num_clbits=num_clbits)
 
 
@@ -153,14 +161,14 @@ def test_products_of_paulis_are_recognised() -> None:
 # ---- whole circuits --------------------------------------------------------------------------------------------------
 
 
-@given(circuit=stabilizer_circuits())
+@given(circuit=st.one_of(stabilizer_circuits(), stabilizer_circuits(depth=1, bits=3)))
 @settings(max_examples=300, deadline=None)
 def test_samples_are_those_of_density_matrices(circuit: Circuit) -> None:
     assert_drawn_from(distribution(circuit), counts_of(circuit, 3000))
 
 
 @given(circuit=stabilizer_circuits(), data=st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_exact_values_are_those_of_density_matrices(circuit: Circuit, data: st.DataObject) -> None:
     strings = st.text("IXYZ", min_size=circuit.num_qubits, max_size=circuit.num_qubits)
     observable = Observable(data.draw(st.dictionaries(strings, st.floats(-2, 2), min_size=1, max_size=4)))
@@ -196,6 +204,65 @@ def test_a_teleported_state_arrives() -> None:
     values = made(arrived, *(Observable({f"II{letter}": 1.0}) for letter in "XYZ")).expectations([])
     assert values == [0.0, -1.0, 0.0]  # SX|0> is the state with <Y> = -1
     assert set(counts_of(arrived.gate("sxdg", 2).measure(2), 500)) == {"000", "010", "100", "110"}
+
+
+def test_exact_values_behind_a_condition_on_several_bits_are_refused() -> None:
+    circuit = Circuit(3).h(0).h(1).measure([0, 1]).if_test([0, 1], 3, Circuit(3).x(2))
+    reason = "an if (step 3) that looks at several classical bits together; behind it stim has no exact values, ask with shots"
+    assert Stim().reasons(circuit, "estimate", IDEAL) == [reason]
+    with pytest.raises(Unsupported, match="ask with shots"):
+        made(circuit, Observable({"IIZ": 1.0})).expectations([])
+
+
+def test_a_bit_at_which_only_an_if_within_an_if_looks_is_read_before_it() -> None:
+    inner = Circuit(3, num_clbits=3).if_test(0, 1, Circuit(3).x(2))
+    circuit = Circuit(3, num_clbits=3).h(0).measure([0, 1], [0, 1]).if_test(1, 0, inner).measure(2, 2)
+    assert_drawn_from({"000": 0.5, "101": 0.5}, counts_of(circuit, 1000))
+
+
+def test_conditions_see_what_was_read_not_what_was_there() -> None:
+    circuit = Circuit(3).x(0).measure([0, 1]).if_test([0, 1], 1, Circuit(3).x(2)).measure(2)
+    noise = misreading(0.25, 0.25)
+    read = {(a, b): (0.75 if a else 0.25) * (0.25 if b else 0.75) for a, b in product((0, 1), repeat=2)}
+    expected = {f"{a}{b}{c}": weight * (0.75 if c == (a and not b) else 0.25) for (a, b), weight in read.items() for c in (0, 1)}
+    assert_drawn_from(expected, counts_of(circuit, 20_000, noise=noise))
+
+
+# ---- many shots ------------------------------------------------------------------------------------------------------
+
+
+@given(flips=st.lists(st.integers(0, 255), max_size=10), outcome=st.integers(0, 255))
+def test_an_even_distribution_has_every_sum_of_its_flips_once(flips: list[int], outcome: int) -> None:
+    found = Support(outcome, flips)
+    sums = {reduce(xor, chosen, outcome) for size in range(len(flips) + 1) for chosen in combinations(flips, size)}
+    keys, counts = found.draw(60_000, 1)
+    assert keys.tolist() == sorted(sums)
+    assert len(sums) == 1 << found.flips
+    assert (np.abs(counts - 60_000 / len(sums)) < SIGMAS * np.sqrt(60_000 / len(sums)) + 1).all()
+
+
+@pytest.mark.parametrize("shots", [1000, 200_000])
+def test_circuits_without_noise_are_drawn_as_their_states_say(shots: int) -> None:
+    circuit, _ = wide_circuit(12)
+    turned = circuit.measure([11, 3, 0, 7, 5, 2, 9, 1, 10], [0, 2, 1, 3, 4, 6, 5, 7, 8])
+    exact = create("engine=lightning").prepare(turned).run(shots=20_000_000, seed=2)[0]
+    assert_drawn_from({key: count / 20_000_000 for key, count in exact.counts.items()}, counts_of(turned, shots))
+
+
+def test_most_of_many_outcomes_are_seen_once() -> None:
+    keys, counts = made(Circuit(60, [Instruction("h", (qubit,)) for qubit in range(50)])).sample([], 5000, 1)
+    assert len(keys) == 5000 == counts.sum()
+    bits = keys[:, None] >> np.arange(60, dtype=np.uint64) & np.uint64(1)
+    means = bits.mean(axis=0)[::-1]
+    assert (means[50:] == 0).all()
+    assert (np.abs(means[:50] - 0.5) < SIGMAS * 0.5 / math.sqrt(5000)).all()
+    assert (keys[1:] > keys[:-1]).all()
+
+
+def test_a_hundred_million_million_shots_of_few_outcomes_are_drawn() -> None:
+    keys, counts = made(Circuit(20).h(0).cx(0, 19)).sample([], 10**14, 1)
+    assert keys.tolist() == [0, 1 + (1 << 19)]
+    assert abs(counts[0] - 5e13) < SIGMAS * math.sqrt(10**14) / 2
 
 
 def test_bits_have_their_places_and_those_never_written_are_0() -> None:
@@ -348,7 +415,10 @@ def test_the_first_steps_that_are_no_clifford_gates_are_named() -> None:
         (Circuit(5).gate("x", 0, 1, 2, 3, 4, controls=4), "gate x under 4 more controls on qubits"),
         (Circuit(1).channel("amplitude_damping", 0, probabilities=[0.1]), "channel amplitude_damping on qubit 0 (step 0)"),
         (Circuit(1).measure(0).if_test(0, 1, Circuit(1).h(0)), "an if (step 1) around h; stim makes only Pauli gates depend"),
-        (Circuit(2).measure([0, 1]).if_test([0, 1], 3, Circuit(2).x(0)), "an if (step 1) on 2 classical bits together"),
+        (
+            Circuit(2).measure([0, 1]).if_test([0, 1], 3, Circuit(2, num_clbits=2).if_test(0, 1, Circuit(2).h(0))),
+            "an if (step 1) around h",
+        ),
         (Circuit(1).measure(0).if_test(0, 1, Circuit(1).reset(0)), "an if (step 1) around reset"),
     ],
 )
@@ -377,3 +447,20 @@ def test_other_kinds_and_methods_are_refused() -> None:
     assert Stim().reasons(Circuit(1), "gradient", IDEAL) == ["kind gradient, stim has sample and estimate"]
     assert Stim().reasons(Circuit(1), "sample", Settings(method="mps")) == ["method mps, stim has stabilizer"]
     assert Stim().reasons(Circuit(1), "sample", Settings(method="stabilizer")) == []
+
+
+def test_many_parts_of_noisy_shots_take_memory_for_their_keys_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stim_engine, "CHUNK_BITS", 1 << 14)
+    even = Circuit(10)
+    for qubit in range(10):
+        even = even.h(qubit)
+    compiled = made(even.channel("bit_flip", 1, probabilities=[0.5]))
+    compiled.sample([], 1000, 1)
+    tracemalloc.start()
+    try:
+        keys, counts = compiled.sample([], 3_000_000, 1)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (len(keys), counts.sum()) == (1024, 3_000_000)
+    assert peak < 10 << 20  # 3,000 parts with most keys in each

@@ -102,7 +102,7 @@ def test_gradients_from_shots_are_the_same_for_the_same_seed(seed: int) -> None:
         ),
         (
             Circuit(1).append(Circuit(1).delay(1.0, 0).instructions[0]._replace(parameters=(Parameter("t"),))),
-            "the parameter of delay of delay",
+            r"by the duration of delay on qubits \[0\]",
         ),
     ],
     ids=["probability", "duration"],

@@ -9,14 +9,14 @@ import qloom
 from qloom.circuits import Circuit
 from qloom.errors import InvalidTask, Unsupported
 from qloom.kit.precision import FIRST_SHOTS, largest_variances, to_precision
-from qloom.programs.quantum import PreparedTask
+from qloom.programs.task import Task
 from qloom.results import Engine, Result
 
 SEEDS = 500
 LEAST_COVERAGE = 0.93
 
 
-def turned(angle: float) -> PreparedTask:
+def turned(angle: float) -> Task:
     """A qubit turned from 0 by an angle: near 0 nearly every shot is the same, and single ones decide."""
     return qloom.device("sim").prepare(Circuit(1).ry(angle, 0), {"Z": 1.0})
 

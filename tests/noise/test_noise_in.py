@@ -212,11 +212,23 @@ def test_readout_errors_of_each_state_are_taken_where_a_backend_has_them() -> No
     assert ours.calibration_id == "2025-11-03T12:00:00Z"
 
 
-def test_a_gate_that_the_circuit_form_lacks_is_refused_by_name_where_it_has_noise() -> None:
+def test_noise_of_what_no_circuit_can_use_is_left_out_and_said() -> None:
     backend = GenericBackendV2(2, seed=3)
+    before = read_noise(backend)
     backend.target.add_instruction(Delay(1), name="mine", properties={(0,): backend.target["x"][(0,)]})
-    with pytest.raises(InvalidSetting, match="noise of mine"):
-        read_noise(backend)
+    found = read_noise(backend)
+    assert found.notes == (
+        *before.notes,
+        "the noise of mine is left out: no circuit can use operations that the circuit form lacks",
+    )
+    assert found.gate("cx", (0, 1)) == before.gate("cx", (0, 1))
+
+
+@pytest.mark.parametrize(("times", "said"), [((0.0, None), "qubit 1: t1_s"), ((1e-4, -1e-5), "qubit 1: t2_s")])
+def test_a_time_that_no_qubit_has_is_refused_with_the_qubit(times: tuple[float, float | None], said: str) -> None:
+    target = Target(num_qubits=2, qubit_properties=[QubitProperties(t1=1e-4, t2=1e-4), QubitProperties(*times)])
+    with pytest.raises(InvalidSetting, match=said):
+        read_noise(target)
 
 
 def test_an_error_of_a_gate_on_three_qubits_is_refused_by_name() -> None:
@@ -279,6 +291,18 @@ def test_qubits_and_pairs_of_braket_have_their_times_and_fidelities(version: int
     for name, place in [("cx", (0, 1)), ("cx", (1, 0)), ("cz", (0, 1)), ("cz", (5, 6))]:
         assert np.isclose(fidelity(ours.gate(name, place), 2), pair, atol=1e-12)
     assert any("median" in note for note in ours.notes)
+
+
+def test_units_of_braket_may_be_written_large() -> None:
+    document = example(1)
+    expected = read_noise(document)
+    for row in document["oneQubitProperties"].values():
+        for name in ("T1", "T2"):
+            row[name]["unit"] = row[name]["unit"].upper()
+    assert read_noise(document).qubits == expected.qubits
+    document["oneQubitProperties"]["0"]["T1"]["unit"] = "Weeks"
+    with pytest.raises(InvalidSetting, match="a time of Braket's properties is in 'Weeks'"):
+        read_noise(document)
 
 
 def test_a_device_of_braket_with_one_value_for_all_has_it_everywhere() -> None:

@@ -32,6 +32,7 @@ KNOWN = {
         "p",
         "h1",
         "h2",
+        "h3",
         "code",
     ),
     *("pre", "dl", "dt", "dd", "table", "thead", "tbody", "tr", "th", "td", "figure", "figcaption"),
@@ -264,8 +265,9 @@ def test_packages_that_nobody_recorded_are_not_made_up(state: str, said: str) ->
 
 
 def test_what_the_stages_of_a_pipeline_did_is_shown() -> None:
-    stages = ({"name": "zne", "factors": [1, 3], "slope": -0.1}, {"name": "readout"})
-    assert "Stages 1. zne factors [ 1, 3 ] slope -0.1 2. readout –" in Page(job_report(full_report(stages=stages))).text
+    stages = ({"name": "mine", "factors": [1, 3], "slope": -0.1}, {"name": "readout"})
+    shown = Page(job_report(full_report(stages=stages))).text
+    assert "1. mine factors [1, 3] slope -0.1 2. readout It noted nothing." in shown
 
 
 def test_pictures_are_data_inside_the_file_and_what_is_left_out_is_said() -> None:

@@ -9,12 +9,14 @@ from qloom.report import MetricSeries, job_comparison, job_report
 from qloom.report.pictures import Picture, Pictures
 from tests.chromium import Browser, colors, needs_chromium
 from tests.report.test_html import full_report
+from tests.report.test_stages import every_stage
 
 pytestmark = needs_chromium
 
 PHONE, DESK = 390, 1200
 LIGHT_PAGE, DARK_PAGE = (0xF5, 0xF6, 0xF8), (0x0E, 0x11, 0x16)
 LIGHT_LINE, DARK_LINE = (0x33, 0x46, 0xC8), (0x8E, 0xA2, 0xFF)
+LIGHT_SECOND, DARK_SECOND = (0x0B, 0x7A, 0x75), (0x4F, 0xD1, 0xC5)
 DRAWING = b'<svg xmlns="http://www.w3.org/2000/svg" width="900" height="90"><rect width="900" height="90" fill="#00ff00"/></svg>'
 LONG = "a" * 300
 
@@ -46,6 +48,7 @@ def page() -> str:
             result={"energy_hartree": -1.0, "counts": counts, "list": [LONG]},
             log=(LONG,) * 3,
             packages={LONG: LONG},
+            stages=(*every_stage(), {"name": LONG, LONG: [LONG], "error": LONG}),
             pictures=Pictures((Picture("best_cut", "image/svg+xml", DRAWING),)),
         )
     )
@@ -85,3 +88,17 @@ def test_it_can_be_printed_on_a_few_sheets(browser: Browser, page: str) -> None:
     document = browser.printed(page)
     assert document.startswith(b"%PDF")
     assert 1 <= document.count(b"/Type /Page\n") <= 8
+
+
+@pytest.mark.parametrize(
+    ("dark", "full", "limit"), [(False, LIGHT_LINE, LIGHT_SECOND), (True, DARK_LINE, DARK_SECOND)], ids=["light", "dark"]
+)
+def test_fits_and_confusion_matrices_follow_light_and_dark(
+    browser: Browser, *, dark: bool, full: tuple[int, int, int], limit: tuple[int, int, int]
+) -> None:
+    readout = {"name": "readout", "model": "full", "method": "inverse", "confusion": [{"bits": [0], "matrix": [[1, 0], [0, 1]]}]}
+    zne = next(notes for notes in every_stage() if notes["name"] == "zne")
+    page = job_report(full_report(metrics=(), result={}, stages=(readout, zne)))
+    seen = colors(browser.screenshot(page, width=PHONE, height=1600, dark=dark))
+    assert seen.get(full, 0) > 2 * 30 * 30  # the two cells of probability 1, less their numbers
+    assert seen.get(limit, 0) > 50  # the value without noise, its bar and its words

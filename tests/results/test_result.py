@@ -158,3 +158,24 @@ def test_an_empty_table_has_no_shots() -> None:
         assert empty.counts == {}
         assert empty.bits.shape == (0, width)
         assert Result.unpack(decode(encode(empty.pack()))) == empty
+
+
+def test_an_item_has_the_facts_of_its_own_circuit() -> None:
+    metadata = {"backend": "toy", "circuits": [{"depth": 3}, {"depth": 5}]}
+    both = Result(engine=ENGINE, shots=None, sets=2, key_lengths=(1, 1), values=np.zeros((4, 1)), metadata=metadata)
+    assert [item.metadata["circuits"] for item in both] == [[{"depth": 3}]] * 2 + [[{"depth": 5}]] * 2
+    assert [item.metadata["backend"] for item in both] == ["toy"] * 4
+    assert both[3][0].metadata == {"backend": "toy", "circuits": [{"depth": 5}]}
+
+
+def test_slices_are_refused_with_what_to_do() -> None:
+    with pytest.raises(InvalidTask, match=r"no slices; take \[result\[i\] for i in range"):
+        Result(engine=ENGINE, shots=None, sets=3, values=np.zeros((3, 1)))[0:2]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("form", ["counts", "bits", "packed_bits", "probabilities"])
+@pytest.mark.parametrize("items", [1, 2])
+def test_a_result_of_values_says_so_however_many_items_it_has(form: str, items: int) -> None:
+    result = Result(engine=ENGINE, shots=None, sets=items, values=np.zeros((items, 1)))
+    with pytest.raises(InvalidTask, match="this result holds values, not samples"):
+        getattr(result, form)

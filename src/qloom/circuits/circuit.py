@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
+from collections.abc import Iterable
 from functools import cached_property
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from qloom.circuits.expressions import Angle, Expression, Parameter, number
@@ -11,7 +14,7 @@ from qloom.circuits.gates import ALIASES, CHANNELS, GATES, KRAUS_TOLERANCE, krau
 from qloom.errors import InvalidCircuit, UnknownName
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 DELAY_UNITS = ("s", "ms", "us", "ns", "dt")
 BLOCKS = ("verbatim", "if")
@@ -91,7 +94,7 @@ class Circuit:
         parameters: Sequence[str] | None = None,
         name: str = "",
     ) -> None:
-        steps = tuple(instructions)
+        steps = _read_steps(instructions)
         if not isinstance(num_qubits, int) or num_qubits < 0:
             raise InvalidCircuit(f"num_qubits must be an integer from 0 up, got {num_qubits!r}")
         needed = 1 + max((bit for step in steps for bit in _all_clbits(step)), default=-1)
@@ -132,7 +135,7 @@ class Circuit:
 
     def extend(self, instructions: Iterable[Instruction]) -> Circuit:
         """Return this circuit with more instructions at its end; classical bits and parameters grow as needed."""
-        steps = tuple(instructions)
+        steps = _read_steps(instructions)
         clbits = max(self.num_clbits, 1 + max((bit for step in steps for bit in _all_clbits(step)), default=-1))
         for step in steps:
             _check(step, self.num_qubits, clbits)
@@ -247,13 +250,25 @@ class Circuit:
         """Add a reset to |0>."""
         return self.append(Instruction("reset", (qubit,)))
 
-    def delay(self, duration: float, *qubits: int, unit: str = "s") -> Circuit:
-        """Add an idle time on these qubits, on all of them when none is named."""
-        return self.append(Instruction("delay", qubits or tuple(range(self.num_qubits)), (number(duration),), unit=unit))
+    def delay(self, duration: Angle, *qubits: int, unit: str = "s") -> Circuit:
+        """Add an idle time on these qubits, on all of them when none is named; a number or a formula of parameters.
+
+        >>> waited = Circuit(1).delay(2 * Parameter("t"), 0, unit="us")
+        >>> waited.parameters, waited.bind({"t": 1.5}).instructions[0].parameters
+        (('t',), (3.0,))
+        """
+        time = duration if isinstance(duration, Expression) else number(duration, "duration")
+        return self.append(Instruction("delay", qubits or tuple(range(self.num_qubits)), (time,), unit=unit))
 
     def channel(self, name: str, *qubits: int, probabilities: Sequence[float]) -> Circuit:
         """Add a noise channel, by Braket's name for it (`CHANNELS`)."""
-        return self.append(Instruction(name, tuple(qubits), tuple(number(value) for value in probabilities)))
+        try:
+            given = tuple(probabilities)
+        except TypeError as error:
+            raise InvalidCircuit(
+                f"the probabilities of {name} are a list, got {probabilities!r}; [{probabilities!r}]?"
+            ) from error
+        return self.append(Instruction(name, tuple(qubits), tuple(number(value, "probability") for value in given)))
 
     def kraus(self, operators: Sequence[object], *qubits: int) -> Circuit:
         """Add a noise channel on one or two qubits by its Kraus operators, first qubit most significant.
@@ -277,8 +292,8 @@ class Circuit:
         >>> Circuit(2).h(0).measure([1, 0], [0, 1]).measured()
         {0: 1, 1: 0}
         """
-        sources = (qubits,) if isinstance(qubits, int) else tuple(qubits)
-        targets = sources if clbits is None else (clbits,) if isinstance(clbits, int) else tuple(clbits)
+        sources = _one_or_more(qubits)
+        targets = sources if clbits is None else _one_or_more(clbits)
         return self.append(Instruction("measure", sources, (), targets))
 
     def measure_all(self) -> Circuit:
@@ -287,7 +302,7 @@ class Circuit:
 
     def verbatim(self, body: Circuit | Iterable[Instruction]) -> Circuit:
         """Add a block that no compiler may change."""
-        steps = body.instructions if isinstance(body, Circuit) else tuple(body)
+        steps = body.instructions if isinstance(body, Circuit) else _read_steps(body)
         return self.append(Instruction("verbatim", _qubits_of(steps), body=steps))
 
     def if_test(
@@ -311,48 +326,67 @@ class Circuit:
         >>> teleported.if_test(1, 1, Circuit(3).x(2)).if_test(0, 1, Circuit(3).z(2)).instructions[-1].clbits
         (0,)
         """
-        bits = (clbits,) if isinstance(clbits, int) else tuple(clbits)
-        then, other = (part.instructions if isinstance(part, Circuit) else tuple(part) for part in (body, orelse))
+        bits = _one_or_more(clbits)
+        then, other = (part.instructions if isinstance(part, Circuit) else _read_steps(part) for part in (body, orelse))
         return self.append(conditional(bits, value, then, other))
 
     # ---- asking --------------------------------------------------------------------------------------------------
 
+    @cached_property
+    def instruction_names(self) -> frozenset[str]:
+        """The names of all instructions, of verbatim blocks and `if` as well as of what they hold.
+
+        >>> sorted(Circuit(1).verbatim(Circuit(1).x(0)).measure(0).instruction_names)
+        ['measure', 'verbatim', 'x']
+        """
+        names = frozenset(map(itemgetter(0), self.instructions))
+        return names if names.isdisjoint(BLOCKS) else names.union(step.name for step in _every(self.instructions))
+
     def flat(self) -> Iterator[Instruction]:
         """Yield the instructions with verbatim blocks opened; an `if` is one instruction."""
-        for step in self.instructions:
-            yield from step.body if step.name == "verbatim" else (step,)
+        if "verbatim" not in self.instruction_names:
+            return iter(self.instructions)
+        return (inner for step in self.instructions for inner in (step.body if step.name == "verbatim" else (step,)))
 
     def every(self) -> Iterator[Instruction]:
         """Yield every instruction, those inside of verbatim blocks and of `if` included, and these themselves not."""
-        return _every(self.instructions)
+        return iter(self.instructions) if self.instruction_names.isdisjoint(BLOCKS) else _every(self.instructions)
 
     def measured(self) -> dict[int, int]:
         """Return classical bit -> qubit read into it last; every bit i from qubit i where nothing is measured.
 
         What is measured inside of an `if` counts as if it were measured in any case.
         """
-        bits = {
+        if "measure" not in self.instruction_names:
+            return {qubit: qubit for qubit in range(self.num_qubits)}
+        return {
             bit: qubit
             for step in self.every()
             if step.name == "measure"
             for qubit, bit in zip(step.qubits, step.clbits, strict=True)
         }
-        return bits or {qubit: qubit for qubit in range(self.num_qubits)}
 
     @property
     def key_length(self) -> int:
         """How many characters a measured key has: the classical bits, or the qubits where nothing is measured."""
-        return self.num_clbits if any(step.name == "measure" for step in self.every()) else self.num_qubits
+        return self.num_clbits if "measure" in self.instruction_names else self.num_qubits
 
     def bind(self, values: Mapping[str, Angle]) -> Circuit:
         """Return the circuit with parameters replaced by numbers or other formulas.
+
+        Raises:
+            UnknownName: a parameter that there is not.
+            InvalidCircuit: no number, or one that a duration or a probability cannot be.
 
         >>> Circuit(1).rx(Parameter("a") / 2, 0).bind({"a": 1.0}).instructions[0].parameters
         (0.5,)
         """
         if unknown := set(values) - set(self.parameters):
             raise UnknownName.among("parameter of this circuit", min(unknown), self.parameters)
-        given = {name: value if isinstance(value, Expression) else number(value) for name, value in values.items()}
+        given = {
+            name: value if isinstance(value, Expression) else number(value, "value of a parameter")
+            for name, value in values.items()
+        }
         steps = tuple(_bind(step, given) for step in self.instructions)
         kept = [name for name in self.parameters if name not in given]
         names = tuple(dict.fromkeys([*kept, *_used_parameters(steps)]))
@@ -466,7 +500,10 @@ def _bind(step: Instruction, values: Mapping[str, Angle]) -> Instruction:
         return step
     angles = tuple(angle.substitute(values) if isinstance(angle, Expression) else angle for angle in step.parameters)
     body, orelse = (tuple(_bind(inner, values) for inner in part) for part in (step.body, step.orelse))
-    return step._replace(parameters=angles, body=body, orelse=orelse)
+    bound = step._replace(parameters=angles, body=body, orelse=orelse)
+    if angles and step.name not in GATES:  # any number is an angle, but no duration and no probability
+        _CHECKS.get(step.name, _check_operation)(bound)
+    return bound
 
 
 def _exact(angle: Angle) -> str:
@@ -479,26 +516,46 @@ def _exact(angle: Angle) -> str:
     return f"{affine.parameter}*{(affine.scale + 0.0).hex()}+{(affine.offset + 0.0).hex()}"
 
 
-def _line(step: Instruction, angle_text: object) -> str:
-    text = angle_text if callable(angle_text) else _exact
-    parts = [
-        step.name,
-        repr(step.controls),
-        ",".join(map(str, step.qubits)),
-        ",".join(map(text, step.parameters)),
-        ",".join(map(str, step.clbits)),
-        step.unit,
-    ]
-    inner = ";".join(_line(child, text) for child in step.body)
-    if step.name == "if":
-        other = ";".join(_line(child, text) for child in step.orelse)
-        return "|".join([*parts, f"{int(step.value):x}"]) + f"{{{inner}}}{{{other}}}"
-    return "|".join(parts) + (f"{{{inner}}}" if inner else "")
+def _line(step: Instruction, text: Callable[[Angle], str]) -> str:
+    name, qubits, angles, clbits, controls, unit, body, value, orelse = step
+    # Nearly all have one angle or none, and no bits.
+    shown = text(angles[0]) if len(angles) == 1 else ",".join(map(text, angles)) if angles else ""
+    bits = ",".join(map(str, clbits)) if clbits else ""
+    line = f"{name}|{controls!r}|{','.join(map(str, qubits))}|{shown}|{bits}|{unit}"
+    if name == "if":
+        return f"{line}|{int(value):x}{{{_inside(body, text)}}}{{{_inside(orelse, text)}}}"
+    return f"{line}{{{_inside(body, text)}}}" if body else line
+
+
+def _inside(steps: tuple[Instruction, ...], text: Callable[[Angle], str]) -> str:
+    return ";".join([_line(step, text) for step in steps])
 
 
 def _digest(kind: str, lines: list[str]) -> str:
     text = "\n".join([f"qloom circuit {kind} {FORM_VERSION}", *lines])
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _read_steps(given: Iterable[Instruction]) -> tuple[Instruction, ...]:
+    """Return instructions whose qubits and bits are numbers at least; what they may be is checked where they are added."""
+    try:
+        steps = tuple(given)
+    except TypeError as error:
+        raise InvalidCircuit(
+            f"instructions are a list, or a circuit where one is held by another, got {given!r}; "
+            "the number of classical bits is given as num_clbits="
+        ) from error
+    for step in steps:
+        if not isinstance(step, Instruction):
+            raise InvalidCircuit(f"a circuit holds instructions, got {step!r}; use its methods, such as Circuit(1).x(0)")
+        for place in (*step.qubits, *step.clbits):
+            if type(place) is not int and not hasattr(place, "__index__"):  # numpy's integers have one
+                raise InvalidCircuit(f"{step.name} names {place!r}; qubits and classical bits are whole numbers from 0 up")
+    return steps
+
+
+def _one_or_more(given: int | Sequence[int]) -> tuple[int, ...]:
+    return tuple(given) if isinstance(given, Iterable) else (given,)
 
 
 def _check(step: Instruction, num_qubits: int, num_clbits: int) -> None:
@@ -557,7 +614,7 @@ def _check_kraus(step: Instruction) -> None:
     if not count or count % (2 * size * size):
         each = f"{2 * size * size} numbers for each operator on {len(step.qubits)} qubit{'s' * (size > 2)}"
         raise InvalidCircuit(f"a kraus channel takes {each}, got {count}")
-    operators = kraus_operators([number(value) for value in step.parameters], len(step.qubits))
+    operators = kraus_operators([number(value, "number") for value in step.parameters], len(step.qubits))
     total = (operators.conj().swapaxes(1, 2) @ operators).sum(axis=0)
     off = max(abs(total[row, column] - (row == column)) for row in range(size) for column in range(size))
     if off > KRAUS_TOLERANCE:
@@ -578,7 +635,7 @@ def _check_delay(step: Instruction) -> None:
     _check_named(step)
     if step.unit not in DELAY_UNITS:
         raise InvalidCircuit(f"a delay's unit is one of {', '.join(DELAY_UNITS)}, got {step.unit!r}")
-    if len(step.parameters) != 1 or (not isinstance(step.parameters[0], Expression) and step.parameters[0] < 0):
+    if len(step.parameters) != 1 or (not isinstance(step.parameters[0], Expression) and not 0 <= step.parameters[0] < math.inf):
         raise InvalidCircuit(f"a delay takes one duration from 0 up, got {list(step.parameters)}")
 
 

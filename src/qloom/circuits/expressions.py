@@ -25,6 +25,9 @@ NAME = re.compile(r"[^\W\d]\w*(\[\d+\])?", re.UNICODE)
 BINARY = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**"}
 FUNCTIONS = ("sin", "cos", "tan", "arcsin", "arccos", "arctan", "exp", "log", "sqrt")
 
+WITHOUT_FORMULAS = ("probability", "number")
+"""What is given as a number only."""
+
 Node = tuple[Any, ...]
 """("number", x) | ("parameter", name) | ("neg", node) | (binary, node, node) | (function, node)."""
 
@@ -35,6 +38,17 @@ class Affine(NamedTuple):
     parameter: str | None
     scale: float
     offset: float
+
+    def angle(self) -> Angle:
+        """Return it as a formula; a plain number as itself.
+
+        >>> print(Affine("theta", 2.0, 0.3).angle(), Affine(None, 0.0, 0.3).angle())
+        2.0*theta + 0.3 0.3
+        """
+        if self.parameter is None:
+            return self.offset
+        product = ("mul", ("number", self.scale), ("parameter", self.parameter))
+        return Expression(("add", product, ("number", self.offset)))
 
 
 class Expression:
@@ -113,7 +127,8 @@ class Expression:
 
     def affine(self) -> Affine | None:
         """Return the affine form in at most one parameter, or None where there is none."""
-        return _affine(self.node)
+        node = self.node
+        return Affine(node[1], 1.0, 0.0) if node[0] == "parameter" else _affine(node)
 
     def parameters(self) -> tuple[str, ...]:
         """Return the names used, each once, in the order they are first met."""
@@ -164,18 +179,30 @@ Angle = float | Expression
 """A number (rad) or a formula."""
 
 
-def number(value: object) -> float:
+def number(value: object, what: str = "angle") -> float:
     """Return a finite float, or refuse.
+
+    Args:
+        value: what was given.
+        what: it is meant to be, for the message.
 
     Raises:
         InvalidCircuit: not a real number, or not finite.
+
+    >>> number("0.1")
+    0.1
+    >>> number(float("nan"), "probability")
+    Traceback (most recent call last):
+    qloom.errors.InvalidCircuit: a probability must be finite, got nan
     """
+    article = "an" if what[0] in "aeiou" else "a"
     try:
         result = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
-        raise InvalidCircuit(f"{value!r} is no angle; give a number or a formula of parameters") from error
+        advice = "give a number" if what in WITHOUT_FORMULAS else "give a number or a formula of parameters"
+        raise InvalidCircuit(f"{value!r} is no {what}; {advice}") from error
     if not math.isfinite(result):
-        raise InvalidCircuit(f"an angle must be finite, got {result}")
+        raise InvalidCircuit(f"{article} {what} must be finite, got {result}")
     return result
 
 

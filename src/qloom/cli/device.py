@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +12,7 @@ import typer
 from qloom.api import devices
 from qloom.cli.output import Json, emit, notes, people, table
 from qloom.convert import read_circuit
-from qloom.errors import InvalidSetting, InvalidTask, UnknownName, Unsupported
+from qloom.errors import InvalidObservable, InvalidSetting, InvalidTask, UnknownName, Unsupported
 from qloom.specs import Fit, Requirements, fit
 from qloom.tasks import read_shots
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from qloom.catalogue import Part
     from qloom.circuits import Circuit
     from qloom.programs.quantum import QuantumDevice
+    from qloom.results import Result
 
 app = typer.Typer(
     help="Devices: what is installed, what they can do, and a circuit run on one.", no_args_is_help=True, rich_markup_mode=None
@@ -92,27 +94,60 @@ def run(
     parameter: Annotated[
         list[str] | None, typer.Option("-p", "--parameter", help="name=value, for each input of the circuit.")
     ] = None,
+    pipeline: Annotated[
+        str | None,
+        typer.Option(metavar="STAGES|JSON", help="Stages round the device, from the device outward: `ddd,zne`, or a JSON list."),
+    ] = None,
+    observable: Annotated[
+        str | None,
+        typer.Option(metavar="TERMS", help='Estimate instead of counting: `ZZ`, or JSON such as `{"ZZ": 1.0, "XI": 0.5}`.'),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Run a circuit and show its counts."""
-    device = devices.device(name)
+    """Run a circuit and show its counts, or the value of an observable."""
+    device = devices.device(name, pipeline=pipeline or ())
     circuit = read_circuit(file)
     if reasons := device.check(circuit, shots if shots > 0 else None):
         raise Unsupported(f"{file} cannot run on {name}: " + "; ".join(reasons))
-    result = device.run(circuit, shots=shots, seed=seed, parameters=_values(parameter or []) or None)
+    values = _values(parameter or []) or None
+    if observable is None:
+        result = device.run(circuit, shots=shots, seed=seed, parameters=values)
+    else:
+        result = device.estimate(circuit, _observable(observable), values, shots, seed)
     if as_json:
         emit(result.to_json())
         return
-    ordered = sorted(result.counts.items(), key=lambda item: -item[1])
+    title = f"{file.name} on {name} ({result.engine.name} {result.engine.version}), {shots} shots"
+    if observable is not None:
+        table(title, ["observable", "value", "standard error"], [(observable, result.value, result.standard_error)])
+        return
+    _show_keys(title, result)
+
+
+def _show_keys(title: str, result: Result) -> None:
+    """Show counts, or the quasi-probabilities that a pipeline made of them."""
+    found: dict[str, int] | dict[str, float] = result.counts if result.holds_samples else result.probabilities
+    word = "count" if result.holds_samples else "quasi-probability"
+    ordered = sorted(found.items(), key=lambda item: -item[1])
     most = ordered[0][1]
-    rows = [(key, count, "█" * max(1, round(BAR_WIDTH * count / most))) for key, count in ordered[:SHOWN_KEYS]]
-    table(
-        f"{file.name} on {name} ({result.engine.name} {result.engine.version}), {shots} shots, c[0] first",
-        ["key", "count", ""],
-        rows,
-    )
+    rows = [
+        (key, count if result.holds_samples else f"{count:.4f}", "█" * max(int(count > 0), round(BAR_WIDTH * count / most)))
+        for key, count in ordered[:SHOWN_KEYS]
+    ]
+    table(f"{title}, c[0] first", ["key", word, ""], rows)
     if len(ordered) > SHOWN_KEYS:
         people().print(f"... and {len(ordered) - SHOWN_KEYS} more keys (--json gives all)")
+
+
+def _observable(text: str) -> dict[str, float]:
+    """Read Pauli strings with their coefficients."""
+    if not text.lstrip().startswith("{"):
+        return {text.strip(): 1.0}
+    try:
+        found: dict[str, float] = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InvalidObservable(f"--observable is no JSON ({error.msg}); write it as '{{\"ZZ\": 1.0}}' or as ZZ") from error
+    return found
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,8 +17,10 @@ from qloom.cli.outcome import Outcome, finish
 from qloom.cli.output import Json, emit, error_document, moment, notes, people, table
 from qloom.cli.selection import Selection, read_since, read_states
 from qloom.errors import QloomError
+from qloom.jobspecs import shown_device
 from qloom.report import write_comparison, write_report
 from qloom.report.readable import readable
+from qloom.results.telling import told
 
 app = typer.Typer(help="Jobs: what ran, what became of it, and how it goes on.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -68,8 +71,13 @@ def for_people(details: dict[str, Any]) -> list[tuple[str, str]]:
     [('job_id', '01'), ('seconds', '1.50'), ('parameters', 'shots=10, word=a')]
     """
     shown = {**details, "created_at": moment(details["created_at"])} if "created_at" in details else details
-    lines = {key: _line(readable(value) if key == "result" else value) for key, value in shown.items()}
+    written: dict[str, Callable[[Any], Any]] = {"result": readable, "stages": told, "devices": _devices}
+    lines = {key: _line(written[key](value) if key in written else value) for key, value in shown.items()}
     return [(key, line) for key, line in lines.items() if line]
+
+
+def _devices(devices: dict[str, str]) -> dict[str, str]:
+    return {name: shown_device(device) for name, device in devices.items()}
 
 
 def _line(value: Any) -> str:

@@ -24,19 +24,24 @@ EXIT_FAILED = 1
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A job's state with its result or error, as `run --json` and `job resume --json` print it."""
+    """A job's state with its result or error, as `run --json` and `job resume --json` print it.
+
+    `picked` tells what stages that pick others have picked, and why; for people.
+    """
 
     job_id: str
     state: JobState
     result: Any
     error: dict[str, Any] | None
     problems: tuple[str, ...] = ()
+    picked: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, job: Job, status: JobStatus) -> Outcome:
         """Return the outcome as far as it is known."""
         details = job.details()
-        return cls(job.id, status.state, details["result"], details["error"], tuple(details["problems"]))
+        picked = tuple(f"{notes['name']}: {notes['message']}" for notes in details["stages"] if "considered" in notes)
+        return cls(job.id, status.state, details["result"], details["error"], tuple(details["problems"]), picked)
 
     def document(self) -> dict[str, Any]:
         """Return the outcome as JSON."""
@@ -51,6 +56,8 @@ def finish(job: Job, status: JobStatus, *, as_json: bool, report: Path | None = 
         emit(outcome.document())
     elif done:
         people().print(json.dumps(readable(outcome.result), indent=2), markup=False)
+    for line in outcome.picked:
+        notes().print(line, style="dim", markup=False)
     for problem in outcome.problems:
         notes().print(f"note: {problem}", style="yellow", markup=False)
     if not done:

@@ -44,7 +44,10 @@ def run(
     parameter: Parameter = None,
     device: Annotated[list[str] | None, typer.Option(help="Device that ctx.device is; NAME=DEVICE for one of several.")] = None,
     executor: Annotated[str | None, typer.Option(help="Where the classical part runs.")] = None,
-    pipeline: Annotated[str | None, typer.Option(help="Stages round the device, innermost first, comma-separated.")] = None,
+    pipeline: Annotated[
+        str | None,
+        typer.Option(metavar="STAGES|JSON", help="Stages round the device, from the device outward: `ddd,zne`, or a JSON list."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Decides every random number of the job.")] = None,
     budget_usd: Annotated[float | None, typer.Option(help="A hard wall on what the job may spend.")] = None,
     cpus: Annotated[int | None, typer.Option(help="Cores the job may use.")] = None,
@@ -113,7 +116,7 @@ def run(
         enter_environment(file, name, requirements=requirements, python=python, arguments=context.find_root().obj)
         program = _load(file, name)
         said |= _said(
-            pipeline=None if pipeline is None else tuple(part.strip() for part in pipeline.split(",") if part.strip()),
+            pipeline=pipeline,
             seed=seed,
             budget=None if budget_usd is None else Budget(usd=budget_usd),
             resources=_merged(program.options.resources, limits) if limits else None,

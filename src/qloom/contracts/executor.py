@@ -101,6 +101,22 @@ class SandboxingExecutor(Protocol):
 
 
 @runtime_checkable
+class SealingExecutor(Protocol):
+    """An executor that keeps sealed stages out of the program's process. One without this is never given a job that has some."""
+
+    def check_sealed(self) -> None:
+        """Return where a device server can be started beside a program.
+
+        After return, each attempt of a job with `sealed` stages gets a device server of its own, outside of its program's process
+        and of its sandbox, which ends with the attempt.
+
+        Raises:
+            Rejected: none can be started here, and why; nothing was submitted.
+        """
+        ...
+
+
+@runtime_checkable
 class WarmingExecutor(Protocol):
     """An executor that starts jobs faster once it is warm."""
 

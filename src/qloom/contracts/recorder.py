@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from qloom.contracts.device import Device, Prepared
     from qloom.results import Engine, Result
@@ -40,12 +40,29 @@ class Lane(Protocol):
         """Return a classical step's result, recorded once; JSON values and arrays only."""
         ...
 
+    def next_seed(self) -> int:
+        """Return a seed (64 bits) from (job seed, lane, ordinal of the next call), for what is drawn before that call is made.
+
+        It counts no call, and is not the seed that the call itself gets.
+        """
+        ...
+
     def now(self, read: Callable[[], float]) -> float:
         """Return the time, recorded once."""
         ...
 
     def metric(self, name: str, value: float, step: int | None, timestamp: float) -> None:
         """Record a metric once; in a replay the recorded one stands."""
+        ...
+
+
+@runtime_checkable
+class PlacedLane(Lane, Protocol):
+    """The lane of a job: its calls stand at places that are the same in every attempt."""
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Ordinal of the next call, or of the one that is being computed; and number of the next metric."""
         ...
 
 
@@ -90,6 +107,14 @@ class Recorder(Protocol):
         Args:
             prepared: digest of the prepared structure.
             compiled: what the compiler made.
+        """
+        ...
+
+    def note_stages(self, notes: Sequence[Mapping[str, Any]]) -> None:
+        """Record what the stages of a pipeline did for a late answer, for people; a replay does not need it.
+
+        Args:
+            notes: for each place from the device outward its `name` and its notes: JSON values and arrays.
         """
         ...
 

@@ -5,8 +5,9 @@ The readers and the writer are loaded by their first use: importing qloom must c
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qloom.circuits import Circuit
 from qloom.convert.limits import MAX_BYTES, MAX_PARSED
@@ -111,7 +112,13 @@ def is_qiskit(source: object) -> bool:
     >>> is_qiskit("OPENQASM 3.0;")
     False
     """
-    bases = type(source).__mro__
+    kind: Any = type(source)
+    return _is_qiskit_class(kind)
+
+
+@cache
+def _is_qiskit_class(kind: Any) -> bool:
+    bases = kind.__mro__
     return any(base.__name__ == "QuantumCircuit" and (base.__module__ or "").partition(".")[0] == "qiskit" for base in bases)
 
 

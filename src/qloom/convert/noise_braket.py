@@ -198,9 +198,10 @@ def _seconds(time: Any) -> float | None:
     """Return a time of the schema in seconds; None where it is not told, or told as 0."""
     if time is None or not time.value:
         return None
-    unit = str(getattr(time.unit, "value", time.unit))
+    told = str(getattr(time.unit, "value", time.unit))
+    unit = told.lower()  # version 1 leaves the text free
     if unit not in UNIT_S:
-        raise InvalidSetting(f"a time of Braket's properties is in {unit!r}; {', '.join(UNIT_S)} are known")
+        raise InvalidSetting(f"a time of Braket's properties is in {told!r}; {', '.join(UNIT_S)} are known")
     return float(time.value) * UNIT_S[unit]
 
 

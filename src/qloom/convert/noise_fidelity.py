@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from qloom.circuits.gates import ALIASES, GATES
+from qloom.errors import InvalidSetting
 from qloom.noise import ErrorChannel, QubitNoise
 
 if TYPE_CHECKING:
@@ -21,11 +22,18 @@ def gate_name(name: str) -> str | None:
 def possible_qubit(
     qubit: int | str, t1: float | None, t2: float | None, readout: tuple[float, float] | None, notes: list[str]
 ) -> QubitNoise:
-    """Return a qubit with T2 taken down to 2 T1 where a measurement gave more, which is noted."""
+    """Return a qubit with T2 taken down to 2 T1 where a measurement gave more, which is noted.
+
+    Raises:
+        InvalidSetting: a time that is not above zero, or a probability outside [0, 1]; with the qubit's name.
+    """
     if t1 is not None and t2 is not None and t2 > 2 * t1:
         notes.append(f"qubit {qubit}: T2 is given as {t2} s, over twice T1 ({t1} s); it is taken as {2 * t1} s")
         t2 = 2 * t1
-    return QubitNoise(t1, t2, readout=readout)
+    try:
+        return QubitNoise(t1, t2, readout=readout)
+    except InvalidSetting as error:
+        raise InvalidSetting(f"qubit {qubit}: {error}") from error
 
 
 def depolarising(

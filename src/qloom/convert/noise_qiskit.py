@@ -23,8 +23,9 @@ def noise_from_qiskit(source: Any) -> NoiseModel:
     `backend.properties()` where it has some; waiting has noise (`schedule="alap"`), which Aer's model has for delays only.
 
     Raises:
-        InvalidSetting: no target, an error of a gate that the circuit form does not have, or of one on three or more qubits;
-            by name.
+        InvalidSetting: no target, an error of a gate on three or more qubits, or a time or probability that there is not; by
+            name. Noise of operations that the circuit form does not have, which no circuit can use, is left out, and the model's
+            notes name them.
 
     >>> from qiskit.providers.fake_provider import GenericBackendV2
     >>> noise_from_qiskit(GenericBackendV2(2, seed=1)).gate("cx", (0, 1)).duration_s > 0
@@ -51,7 +52,7 @@ def noise_from_qiskit(source: Any) -> NoiseModel:
         native += [known] if known in GATES else []
         gates[known] = dict(_target_gates(name, target[name], qubits, notes))
     if unknown:
-        raise InvalidSetting(f"the target has noise of {', '.join(unknown)}, gates that the circuit form does not have")
+        notes.append(f"the noise of {', '.join(unknown)} is left out: no circuit can use operations that the circuit form lacks")
     label = str(getattr(source, "name", None) or target.description or "")
     return NoiseModel(
         gates=gates, qubits=qubits, native_gates=native, dt_s=target.dt, notes=notes, name=label, calibration_id=measured.updated

@@ -153,8 +153,9 @@ class Values:
         if step == 0:
             wrong(node, "a range needs a step other than 0")
         numbers = range(start, end + (1 if step > 0 else -1), step)
-        if len(numbers) > MAX_INSTRUCTIONS:
-            wrong(node, f"a range of {len(numbers)} numbers is too long; the limit is {MAX_INSTRUCTIONS}")
+        size = max(0, (end - start) // step + 1)  # `len` of a range takes no more than a machine word
+        if size > MAX_INSTRUCTIONS:
+            wrong(node, f"a range of {size} numbers is too long; the limit is {MAX_INSTRUCTIONS}")
         return numbers
 
     # ---- numbers -------------------------------------------------------------------------------------------------

@@ -54,6 +54,16 @@ def _standard_gates() -> Mapping[str, Meaning]:
     return found | {"global_phase": known["gphase"], "mcx": known["c3x"], "c3sx": known["c3sqrtx"], "rcccx": known["rc3x"]}
 
 
+@cache
+def _plain_gates() -> Mapping[str, tuple[str, int, bool]]:
+    """Return name, controls and whether there is an angle, of the standard gates that are one gate with at most one angle."""
+    return {
+        name: (meaning.name, meaning.controls, bool(meaning.num_parameters))
+        for name, meaning in _standard_gates().items()
+        if meaning.name and meaning.num_parameters <= 1
+    }
+
+
 class _Walk:
     """One circuit, its definitions opened, on its way to a list of instructions."""
 
@@ -75,10 +85,10 @@ class _Walk:
         phase = circuit.global_phase
         if not isinstance(phase, float | int) or phase:
             self.steps.append(Instruction("gphase", (), (self.angle(phase),)))
-        standard, append, new, angle = _standard_gates(), self.steps.append, tuple.__new__, self.angle
+        plain_gate, append, new = _plain_gates().get, self.steps.append, tuple.__new__
         for instruction in circuit.data:
-            meaning = standard.get(instruction.name)
-            # One and two qubits, and one angle, are nearly all there is: for them no list is made.
+            # One and two qubits, and one angle, are nearly all there is: for them no list is made, and what is not there is
+            # not asked for.
             given = instruction.qubits
             if len(given) == 2:
                 first, second = given
@@ -87,24 +97,27 @@ class _Walk:
                 on = (place[given[0]],)
             else:
                 on = tuple([place[qubit] for qubit in given])
-            if meaning is None or not instruction.is_standard_gate():
-                self.other(instruction.operation, on, tuple(bits[bit] for bit in instruction.clbits), bits)
+            plain = plain_gate(instruction.name)
+            if plain is None or not instruction.is_standard_gate():
+                self._rarer(instruction, on, bits)
                 continue
-            values = instruction.params
-            if not values:
-                angles: tuple[Angle, ...] = ()
-            elif len(values) == 1:
-                value = values[0]
-                angles = (value if type(value) is float and isfinite(value) else angle(value),)
+            name, controls, has_angle = plain
+            if has_angle:
+                (value,) = instruction.params
+                angles: tuple[Angle, ...] = (value if type(value) is float and isfinite(value) else self.angle(value),)
             else:
-                angles = tuple([angle(value) for value in values])
-            if meaning.name:
-                append(new(Instruction, (meaning.name, on, angles, (), meaning.controls, "", (), 0, ())))
-            else:
-                self.steps.extend(meaning.apply(angles, on))
+                angles = ()
+            append(new(Instruction, (name, on, angles, (), controls, "", (), 0, ())))
         self.opened += 1
         if max(len(self.steps) + self.held, self.opened) > MAX_INSTRUCTIONS:
             raise InvalidCircuit(f"the circuit unrolls into more than the limit of {MAX_INSTRUCTIONS} instructions")
+
+    def _rarer(self, instruction: Any, on: tuple[int, ...], bits: Mapping[Any, int]) -> None:
+        meaning = _standard_gates().get(instruction.name)
+        if meaning is not None and instruction.is_standard_gate():
+            self.steps += meaning.apply(tuple(self.angle(value) for value in instruction.params), on)
+        else:
+            self.other(instruction.operation, on, tuple(bits[bit] for bit in instruction.clbits), bits)
 
     # ---- angles --------------------------------------------------------------------------------------------------
 
@@ -206,6 +219,7 @@ class _Walk:
                 "a Qiskit for_loop over numbers that are known only when the circuit runs is not held by the circuit form;"
                 " one over a range or list of numbers is unrolled"
             )
+        # Before a turn is taken. A range that a machine word cannot count never gets here: Qiskit fills the memory with it.
         if len(numbers) > MAX_INSTRUCTIONS:
             raise InvalidCircuit(f"a loop of {len(numbers)} turns is too long; the limit is {MAX_INSTRUCTIONS}")
         used = variable is not None and variable in body.parameters

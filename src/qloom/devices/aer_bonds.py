@@ -1,7 +1,10 @@
 """What a matrix product state left out: the bonds of Aer's runs, and the weight that was cut.
 
-Aer writes the bonds after each gate into a log that it never empties, one for the whole process, and hands over with each
-result. So it is asked for only where a bond may reach the limit at all, and not any more once it is long.
+The log that `mps_log_data` asks for is the only place where Aer 0.18 says what it cut: a state that is saved
+(`save_matrix_product_state`) has the bonds of the end only, and its weights sum to 1 again after each cut; the result's own words
+hold the limits that were asked for. Aer writes the bonds after each gate into that log, which it never empties, one for the whole
+process, and hands over with each result. So it is asked for only where a bond may reach the limit at all, and not any more once
+it is long.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from qloom.circuits.expressions import Expression
 from qloom.circuits.gates import CHANNELS, GATES
 from qloom.devices.aer_channels import operators, superoperator
 from qloom.devices.aer_lowering import natively
+from qloom.devices.aer_stabilizers import COINS, clifford_gates, coin_table
 from qloom.devices.lowering import without_idle_resets
 from qloom.devices.shot_engines import perfect
 
@@ -146,7 +147,7 @@ class Ready(NamedTuple):
         circuit: Aer's object; a call copies it, so several threads may use it.
         slots: (operation, position) of each angle, in the order of `angles`.
         angles: the formulas that come with each run.
-        num_bits: how many classical bits it has.
+        num_bits: how many slots of classical bits it has; the circuit's are the first.
     """
 
     circuit: Any
@@ -175,17 +176,26 @@ class Recorder:
         self._circuit.set_header({})
         self._circuit.circ_id = 0
         self._circuit.num_qubits = num_qubits
-        self._circuit.num_memory = num_bits
+        self._circuit.num_memory = num_bits + COINS * (method == "stabilizer")
         self._circuit.global_phase_angle = 0.0
         self._count = 0
         self._labels = 0
+        self._open = False
         self._slots: list[tuple[int, int]] = []
         self._angles: list[Expression] = []
         self._matrices: dict[tuple[object, ...], Any] = {}
 
     def ready(self) -> Ready:
-        """Return what was recorded."""
-        return Ready(self._circuit, tuple(self._slots), tuple(self._angles), self._bits)
+        """Return what was recorded.
+
+        Aer cuts a circuit off behind its last measurement, also where that stands in an `if` whose end is then not found; so
+        another one follows, into a slot of its own.
+        """
+        if self._open:
+            self._circuit.num_memory += 1
+            self._circuit.measure([0], [self._circuit.num_memory - 1], [])
+            self._open = False
+        return Ready(self._circuit, tuple(self._slots), tuple(self._angles), self._circuit.num_memory)
 
     def play(self, steps: Iterable[Instruction], *, measure: bool = True) -> None:
         """Record instructions.
@@ -219,6 +229,7 @@ class Recorder:
         """Measure qubits into bits, with errors where the readout has them."""
         slots = [self._bits - 1 - bit for bit in bits]
         self._circuit.measure(list(qubits), slots, [])
+        self._open = False
         self._count += 1
         for qubit, slot in zip(qubits, slots, strict=True):
             errors = self._readout(qubit)
@@ -245,6 +256,10 @@ class Recorder:
     # ---- inside --------------------------------------------------------------------------------------------------
 
     def _gate(self, step: Instruction) -> None:
+        if self._method == "stabilizer":
+            for name, qubits in clifford_gates(step):
+                self._native(name, qubits, ())
+            return
         for name, operation in natively(self._method, step):
             self._native(name, [*operation.controls, *operation.targets], operation.angles)
 
@@ -260,6 +275,9 @@ class Recorder:
 
     def _channel(self, step: Instruction) -> None:
         """A density matrix takes the whole channel at once; a state takes one of its operators for each shot."""
+        if self._method == "stabilizer":
+            self._toss(step)
+            return
         key = (step.name, step.parameters, len(step.qubits))
         whole = self._method == "density_matrix"
         if key not in self._matrices:
@@ -271,6 +289,20 @@ class Recorder:
         else:
             self._circuit.kraus(qubits, self._matrices[key], -1, None)
         self._count += 1
+
+    def _toss(self, step: Instruction) -> None:
+        """Apply a Pauli that is drawn: Aer's stabilizers have no channels, but bits that are misread, whatever they were."""
+        coins = list(range(self._bits, self._bits + 2 * len(step.qubits)))
+        self._circuit.roerror(coins, coin_table(step))
+        self._count += 1
+        for place, coin in enumerate(coins):
+            self._labels += 1
+            tossed, end = f"tossed {self._labels}", f"end {self._labels}"
+            self._jump(tossed, self._equal([coin], 1))
+            self._jump(end, None)
+            self._mark(tossed)
+            self._native("xz"[place % 2], [step.qubits[place // 2]], ())
+            self._mark(end)
 
     def _dephase(self, qubits: Sequence[int]) -> None:
         kept: ComplexArray = superoperator(operators("phase_flip", [0.5], 1))
@@ -288,6 +320,7 @@ class Recorder:
         self._mark(then)
         self.play(step.body)
         self._mark(end)
+        self._open = any(inner.name in {"measure", "if"} for inner in (*step.body, *step.orelse))
 
     def _jump(self, label: str, condition: Any) -> None:
         self._circuit.jump(list(range(self._qubits)), [label], -1, condition)
@@ -302,9 +335,13 @@ class Recorder:
         made = self._bindings
         found = None
         for start in range(0, len(bits), CONDITION_BITS):
-            part = bits[start : start + CONDITION_BITS]
-            wanted = made.AerUintValue(len(part), (value >> start) & ((1 << len(part)) - 1))
-            seen = made.AerVar(made.AerUint(len(part)), [self._bits - 1 - bit for bit in part])
-            equal = made.AerBinaryExpr(made.AerBinaryOp.Equal, seen, wanted)
+            part = [self._bits - 1 - bit for bit in bits[start : start + CONDITION_BITS]]
+            equal = self._equal(part, (value >> start) & ((1 << len(part)) - 1))
             found = equal if found is None else made.AerBinaryExpr(made.AerBinaryOp.LogicAnd, found, equal)
         return found
+
+    def _equal(self, slots: list[int], value: int) -> Any:
+        """Return Aer's expression for slots that have a value, least significant first."""
+        made = self._bindings
+        seen, wanted = made.AerVar(made.AerUint(len(slots)), slots), made.AerUintValue(len(slots), value)
+        return made.AerBinaryExpr(made.AerBinaryOp.Equal, seen, wanted)

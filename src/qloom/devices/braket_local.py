@@ -17,7 +17,7 @@ from qloom.circuits.gates import GATES
 from qloom.devices.braket_operations import Operations, pauli, require_braket, turns, width_reasons
 from qloom.devices.common import TaskShelf, check_together, numbered, positive, read_circuits, read_observables, read_options
 from qloom.devices.compiled import KeyMap
-from qloom.devices.engines import FREE_BYTES, suitable_threads
+from qloom.devices.engines import over_limit, suitable_threads
 from qloom.devices.lowering import without_idle_resets
 from qloom.devices.prepared_shots import PreparedShots
 from qloom.devices.sampler import MAX_SHOTS, draw, drawing_bytes, seeded
@@ -26,6 +26,7 @@ from qloom.errors import InvalidSetting, UnknownName, Unsupported
 from qloom.kit.angle_table import AngleTable
 from qloom.results import Engine
 from qloom.results.memory import memory_limit
+from qloom.results.samples import WORD_BITS
 from qloom.specs import DeviceSpec, needs, reasons_against
 from qloom.tasks import read_shots
 
@@ -50,7 +51,7 @@ PLAIN = frozenset({"controls", "delay", "verbatim"})
 FEATURES = {"statevector": PLAIN, "density_matrix": PLAIN | {"channels", "reset"}}
 """Delays take no time here, and nothing is compiled, so that a verbatim block runs as it stands."""
 
-MAX_CLBITS = 64
+MAX_CLBITS = WORD_BITS
 STATES = 4
 """States held at once: the simulation's, its two buffers, and one that is turned to a basis."""
 
@@ -347,14 +348,9 @@ def _needed_bytes(method: str, num_qubits: int) -> int:
 
 def _memory_reasons(method: str, kind: str, num_qubits: int, limit: int | None) -> list[str]:
     need = _needed_bytes(method, num_qubits)
-    if limit is None and need < FREE_BYTES:
-        return []
-    allowed = memory_limit() if limit is None else limit
-    if need <= allowed:
-        return []
-    origin = "80 % of the memory available now" if limit is None else "memory_limit_bytes"
+    over = over_limit(need, limit)
     what = f"one {kind} of {num_qubits} qubits needs {need} bytes with {ENGINES[method]}"
-    return [f"{what}, the limit is {allowed} bytes ({origin}); use fewer qubits"]
+    return [] if over is None else [f"{what}, {over}; use fewer qubits"]
 
 
 def _qubits_in_memory(method: str, limit: int | None) -> int:

@@ -48,7 +48,7 @@ def calibrate(sizes: Sequence[int] = SIZES) -> Iterator[dict[str, Any]]:
     for key in costs.seconds:
         engine, _, threads_of_it = key.partition("/")
         seconds = costs.of(work, engine, int(threads_of_it))
-        what = f"{EXAMPLE_QUBITS} rotations of {EXAMPLE_QUBITS} qubits"
+        what = f"{sum(work.plain.values())} rotations of {EXAMPLE_QUBITS} qubits"
         examples[f"{engine}, {threads_of_it} threads"] = f"{seconds * 1e3:.2g} ms for {what}"
     yield {"note": "kept", "file": str(keep(costs)), "calibration": costs.to_json(), "examples": examples}
 

@@ -7,16 +7,20 @@ import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from qloom.circuits import Circuit, Observable
+from qloom.circuits.expressions import Expression
 from qloom.errors import InvalidSetting, InvalidTask, UnknownName
 from qloom.jobspecs import new_job_id
+from qloom.kit.angle_table import AngleTable
+from qloom.kit.parameter_shift import waves
 from qloom.tasks import TaskState, read_parameters, read_seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from qloom.circuits import Instruction
     from qloom.contracts import TaskHandle
     from qloom.results import Result
     from qloom.tasks import FloatArray, ParameterValues
@@ -230,6 +234,58 @@ ORDER_MASK = (1 << 63) - 1
 DIGEST_VERSION = 1
 
 
+class OpenDelays(NamedTuple):
+    """The delays of circuits whose lengths are formulas of parameters.
+
+    Attributes:
+        steps: the delays.
+        table: from parameters to their lengths.
+    """
+
+    steps: tuple[Instruction, ...]
+    table: AngleTable
+
+    @classmethod
+    def of(cls, circuits: Sequence[Circuit]) -> OpenDelays | None:
+        """Return them, or None where there are none."""
+        steps = tuple(
+            step
+            for circuit in circuits
+            if circuit.parameters and "delay" in circuit.instruction_names
+            for step in circuit.every()
+            if step.name == "delay" and isinstance(step.parameters[0], Expression)
+        )
+        return cls(steps, AngleTable(circuits[0].parameters, [step.parameters[0] for step in steps])) if steps else None
+
+    def check(self, sets: FloatArray) -> None:
+        """Refuse parameter sets, shape (sets, parameters), that make a delay shorter than nothing.
+
+        Raises:
+            InvalidTask: they do; the delay and its length are named.
+
+        >>> from qloom.circuits import Parameter
+        >>> delays = OpenDelays.of([Circuit(1).delay(2 * Parameter("t"), 0, unit="ns")])
+        >>> delays.check(read_sets(["t"], [-4]))
+        Traceback (most recent call last):
+        qloom.errors.InvalidTask: a delay takes a duration from 0 up, but 2.0*t on qubits [0] is -8.0 ns in parameter set 0
+        """
+        lengths = self.table.rows(sets)
+        if (lengths < 0).any():
+            row, column = (int(place) for place in next(zip(*(lengths < 0).nonzero(), strict=True)))
+            step = self.steps[column]
+            where = f"{step.parameters[0]} on qubits {list(step.qubits)}"
+            length = f"{float(lengths[row, column])} {step.unit} in parameter set {row}"
+            raise InvalidTask(f"a delay takes a duration from 0 up, but {where} is {length}")
+
+    def refuse_derivative(self) -> None:
+        """Refuse to differentiate by a length, with the words of parameter shifts.
+
+        Raises:
+            Unsupported: always.
+        """
+        waves(self.steps[0], 0)
+
+
 class ComputedHere(ABC):
     """What circuits that are run in this process have in common: a task is computed when it is submitted.
 
@@ -252,6 +308,7 @@ class ComputedHere(ABC):
         self._option_text = option_text
         self._names = self._circuits[0].parameters
         self._lengths = tuple(circuit.key_length for circuit in circuits)
+        self._delays = OpenDelays.of(self._circuits)
         self._keep = keep
 
     @property
@@ -295,6 +352,13 @@ class ComputedHere(ABC):
             return self.estimate(parameters, shots, seed=seed) if kind == "estimate" else self.gradient(parameters)
 
         return self._keep(token, compute)
+
+    def _read_sets(self, parameters: ParameterValues) -> FloatArray:
+        """Return parameter sets as `read_sets`; a delay that would be below 0 in one of them is refused."""
+        sets = read_sets(self._names, parameters)
+        if self._delays is not None:
+            self._delays.check(sets)
+        return sets
 
     def _require_observables(self) -> None:
         if not self._observables:

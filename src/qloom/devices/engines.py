@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from qloom.results.memory import memory_limit
+from qloom.results.memory import FREE_BYTES, memory_limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,7 +60,7 @@ class EngineLibrary(Protocol):
 
     Attributes:
         name, version: what it is.
-        reason: why it was picked, where that needs one.
+        reason: why it stands in for another; empty where it does not. `sim` says why it picked one.
     """
 
     name: str
@@ -77,6 +77,12 @@ class EngineLibrary(Protocol):
 
     def compile(self, circuit: Circuit, observables: Sequence[Observable], engine: Engine) -> EngineCircuit:
         """Make a circuit ready; it was checked, so nothing is refused here."""
+        ...
+
+    def compile_alike(
+        self, circuits: Sequence[Circuit], observables: Sequence[Observable], engine: Engine
+    ) -> Sequence[EngineCircuit]:
+        """Make circuits of one structure ready, in their order: they differ in the numbers of their angles only (`alike`)."""
         ...
 
 
@@ -120,8 +126,41 @@ def needed_bytes(kind: str, num_qubits: int, *, observables: int = 1, threads: i
     return ((states * AMPLITUDE_BYTES + PROBABILITY_BYTES) << num_qubits) + kept
 
 
+class OverLimit(NamedTuple):
+    """A limit of memory that something does not keep; its text is for messages.
+
+    Attributes:
+        limit: bytes.
+        origin: where it is from.
+    """
+
+    limit: int
+    origin: str
+
+    def __str__(self) -> str:
+        return f"the limit is {self.limit} bytes ({self.origin})"
+
+
+def over_limit(need: int, limit: int | None) -> OverLimit | None:
+    """Return the limit that so many bytes are over, or None where they fit.
+
+    Args:
+        need: bytes in all. What is below 16 MiB does not look at the machine's memory, unless a limit was given.
+        limit: in bytes; None for 80 % of what is available now.
+
+    >>> print(over_limit(2000, 1000))
+    the limit is 1000 bytes (memory_limit_bytes)
+    """
+    if limit is None and need < FREE_BYTES:
+        return None
+    allowed = memory_limit() if limit is None else limit
+    if need <= allowed:
+        return None
+    return OverLimit(allowed, "80 % of the memory available now" if limit is None else "memory_limit_bytes")
+
+
 def memory_reason(what: str, num_qubits: int, need: int, limit: int | None) -> str | None:
-    """Return why a call does not fit into memory, or None where it does.
+    """Return why a state vector does not fit into memory, or None where it does.
 
     Args:
         what: the call, as `a sample`.
@@ -132,25 +171,20 @@ def memory_reason(what: str, num_qubits: int, need: int, limit: int | None) -> s
     >>> memory_reason("a sample", 40, needed_bytes("sample", 40), 1 << 30)[:84]
     '40 qubits need 17592186044416 bytes for the state (26388279066624 in all for a sampl'
     """
-    if limit is None and need < FREE_BYTES:
+    over = over_limit(need, limit)
+    if over is None:
         return None
-    allowed = memory_limit() if limit is None else limit
-    if need <= allowed:
-        return None
-    origin = "80 % of the memory available now" if limit is None else "memory_limit_bytes"
-    return (
-        f"{num_qubits} qubits need {_digits(state_bytes(num_qubits))} bytes for the state ({_digits(need)} in all for {what}), "
-        f"the limit is {allowed} bytes ({origin}); use fewer qubits"
-    )
+    state = spelled(state_bytes(num_qubits))
+    return f"{num_qubits} qubits need {state} bytes for the state ({spelled(need)} in all for {what}), {over}; use fewer qubits"
 
 
-def _digits(number: int) -> str:
-    """Return a number in full while people can read it."""
+def spelled(number: int) -> str:
+    """Return a number in full while people can read it.
+
+    >>> spelled(1024), spelled(1 << 200)
+    ('1024', 'more than 2**200')
+    """
     return str(number) if number < 1 << 100 else f"more than 2**{number.bit_length() - 1}"
-
-
-FREE_BYTES = 1 << 24
-"""Calls below 16 MiB do not look at the machine's memory, unless a limit was given."""
 
 
 def most_qubits(limit: int | None) -> int:

@@ -16,20 +16,23 @@ from __future__ import annotations
 
 import ctypes
 import threading
+from copy import copy
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from qloom.circuits.expressions import Expression
+from qloom.devices.alike import joined
 from qloom.devices.compiled import AngleTable
 from qloom.devices.engines import DIAGONAL_BYTES, suitable_threads
-from qloom.devices.lowering import Operation, fuse, lower
+from qloom.devices.lowering import Operation, fused, lower, lowered
 from qloom.devices.pauli_sums import diagonal, split
 from qloom.errors import MissingExtra
 from qloom.results import Engine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from qloom.circuits import Angle, Circuit, Observable
     from qloom.tasks import FloatArray
@@ -126,7 +129,14 @@ class Lightning:
 
     def compile(self, circuit: Circuit, observables: Sequence[Observable], engine: Engine) -> LightningCircuit:
         """Make a circuit ready."""
-        return LightningCircuit(self, circuit, observables, engine.threads)
+        return LightningCircuit(self, circuit, _Sums(self.ops, observables), engine.threads)
+
+    def compile_alike(
+        self, circuits: Sequence[Circuit], observables: Sequence[Observable], engine: Engine
+    ) -> Sequence[LightningCircuit]:
+        """Make circuits of one structure ready: they share their calls, and what is worked out of the observables."""
+        first = LightningCircuit(self, joined(circuits), _Sums(self.ops, observables), engine.threads)
+        return [first.member(*one) for one in zip(circuits, first.table.of_each(len(circuits)), strict=True)]
 
     def take_state(self, num_qubits: int) -> tuple[Any, Any]:
         """Return a state |0...0> with its measurements; no other thread has it until it is given back."""
@@ -158,18 +168,21 @@ class Lightning:
 class LightningCircuit:
     """One circuit as a list of bound calls, with its observables."""
 
-    def __init__(self, library: Lightning, circuit: Circuit, observables: Sequence[Observable], threads: int) -> None:
+    def __init__(self, library: Lightning, circuit: Circuit, sums: _Sums, threads: int) -> None:
         self._library = library
         self._qubits = circuit.num_qubits
         self._threads = threads
-        self._lowered = lower(circuit)
-        self._observables = observables
-        self._names = circuit.parameters
-        operations = fuse(self._lowered)
-        self._calls, angles = _calls(library.ops.StateVectorC128, operations)
+        self._circuit = circuit
+        self._sums = sums
+        self._calls, angles = _calls(library.ops.StateVectorC128, fused(lowered(circuit)))
         self.table = AngleTable(circuit.parameters, angles)
-        self._sums: list[_Sum] | None = None
         self._reverse: _Reverse | None = None
+
+    def member(self, circuit: Circuit, table: AngleTable) -> LightningCircuit:
+        """Return one of the circuits that this one was joined from, with its own angles."""
+        found = copy(self)
+        found._circuit, found.table = circuit, table  # noqa: SLF001  our own kind
+        return found
 
     def probabilities(self, angles: list[float]) -> FloatArray:
         pair = self._forward(angles)
@@ -195,7 +208,7 @@ class LightningCircuit:
 
     def gradients(self, parameters: FloatArray) -> tuple[list[float], FloatArray]:
         if self._reverse is None:
-            self._reverse = _Reverse(self._library.ops, self._names, self._lowered, self._observables)
+            self._reverse = _Reverse(self._library.ops, self._circuit, self._sums.observables)
         pair = self._forward(self.table.row(parameters))
         values = self._values(pair)
         gradients = self._reverse.gradients(pair[0], parameters)
@@ -210,32 +223,41 @@ class LightningCircuit:
         return pair
 
     def _values(self, pair: tuple[Any, Any]) -> list[float]:
-        if self._sums is None:
-            self._sums = [_Sum(self._library.ops, observable) for observable in self._observables]
         self._library.use_threads(self._threads, self._qubits)
-        return [terms.value(*pair) for terms in self._sums]
+        return [terms.value(*pair) for terms in self._sums.ready]
 
 
 Call = tuple[Any, list[int], bool, list[float], slice | None]
 
 
-def _calls(state_class: Any, operations: Sequence[Operation]) -> tuple[list[Call], list[Angle]]:
+def _calls(state_class: Any, operations: Iterable[Operation]) -> tuple[list[Call], list[Angle]]:
     """Return (method, wires, inverse, fixed angles, where its angles stand else) for each operation, and those angles.
 
     Methods take the state first: unbound ones cost the same as bound ones, and serve every state.
     """
     calls: list[Call] = []
     angles: list[Angle] = []
-    for step in operations:
-        fixed = [angle for angle in step.angles if not isinstance(angle, Expression)]
-        part = None
-        if len(fixed) < len(step.angles):
-            part = slice(len(angles), len(angles) + len(step.angles))
-            angles += step.angles
-        name, wires, controls = _binding(step)
-        method = getattr(state_class, name)
-        calls.append((_with_controls(method, controls) if controls else method, wires, step.inverse, fixed, part))
+    plain: dict[tuple[object, ...], Call] = {}
+    for name, targets, given, controls, inverse in operations:
+        key = (name, targets, controls, inverse)
+        call = plain.get(key) or plain.setdefault(key, _plain_call(state_class, Operation(name, targets, (), controls, inverse)))
+        if not given:
+            calls.append(call)
+            continue
+        fixed = [angle for angle in given if not isinstance(angle, Expression)]
+        if len(fixed) == len(given):
+            calls.append((*call[:3], fixed, None))
+            continue
+        calls.append((*call[:4], slice(len(angles), len(angles) + len(given))))
+        angles += given
     return calls, angles
+
+
+def _plain_call(state_class: Any, step: Operation) -> Call:
+    """Return the call of an operation without its angles."""
+    name, wires, controls = _binding(step)
+    method = getattr(state_class, name)
+    return (_with_controls(method, controls) if controls else method, wires, step.inverse, [], None)
 
 
 def _binding(step: Operation) -> tuple[str, list[int], list[int]]:
@@ -306,6 +328,18 @@ class _Sum:
         return float(total)
 
 
+class _Sums:
+    """Observables, worked out when a value is asked for first, and once for all circuits that share them."""
+
+    def __init__(self, ops: Any, observables: Sequence[Observable]) -> None:
+        self._ops = ops
+        self.observables = observables
+
+    @cached_property
+    def ready(self) -> list[_Sum]:
+        return [_Sum(self._ops, observable) for observable in self.observables]
+
+
 def pauli_sum(ops: Any, observable: Observable, terms: Sequence[int]) -> Any:
     """Return some terms of an observable as lightning's object."""
     products = [pauli_product(ops, observable, index) for index in terms]
@@ -327,15 +361,10 @@ class _Reverse:
     Source: Jones and Gacon, arXiv:2009.02823. It wants one angle for each operation, so it uses the unfused ones.
     """
 
-    def __init__(
-        self,
-        ops: Any,
-        names: Sequence[str],
-        operations: Sequence[Operation],
-        observables: Sequence[Observable],
-    ) -> None:
+    def __init__(self, ops: Any, circuit: Circuit, observables: Sequence[Observable]) -> None:
+        operations = lower(circuit)
         self._create = ops.algorithms.create_ops_listC128
-        self._table = AngleTable(names, [angle for step in operations for angle in step.angles])
+        self._table = AngleTable(circuit.parameters, [angle for step in operations for angle in step.angles])
         bindings = [_binding(step) for step in operations]
         self._names = [name for name, _, _ in bindings]
         self._wires = [wires for _, wires, _ in bindings]

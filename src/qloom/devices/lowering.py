@@ -6,17 +6,20 @@ Global phases are dropped where nothing controls them: no probability and no exp
 
 from __future__ import annotations
 
-import cmath
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from qloom.circuits.expressions import Expression
-from qloom.circuits.gates import GATES, matrix
+import numpy as np
+
+from qloom.circuits.expressions import Affine, Expression
+from qloom.circuits.gates import GATES
+from qloom.kit.angle_table import Column
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from qloom.circuits import Angle, Circuit, Instruction
+    from qloom.tasks import FloatArray
 
 IDLE = frozenset({"barrier", "delay", "measure", "verbatim"})
 """Steps that change no state: delays are ideal here, and measurements stand at the end."""
@@ -41,7 +44,7 @@ class Operation(NamedTuple):
     Attributes:
         name: `x y z h s t sx swap`, `rx ry rz p rxx ryy rzz xy` with one angle, `rot` with three.
         targets: the qubits it acts on, in the gate's order.
-        angles: rad; numbers or formulas. `rot` is RZ(first), RY(second), RZ(third) in time order.
+        angles: rad; numbers, formulas or columns. `rot` is RZ(first), RY(second), RZ(third) in time order.
         controls: qubits that must be 1 for it to act.
         inverse: True for the inverse; only of operations without angles.
     """
@@ -60,6 +63,9 @@ def without_idle_resets(circuit: Circuit) -> Iterator[Instruction]:
     >>> [step.name for step in without_idle_resets(Circuit(1).reset(0).h(0).reset(0))]
     ['h', 'reset']
     """
+    if "reset" not in circuit.instruction_names:
+        yield from circuit.flat()
+        return
     touched: set[int] = set()
     for step in circuit.flat():
         if step.name == "reset" and not touched & set(step.qubits):
@@ -76,6 +82,8 @@ def active_steps(circuit: Circuit) -> Iterator[Instruction]:
     >>> [step.name for step in active_steps(Circuit(1).reset(0).h(0).barrier().measure(0))]
     ['h']
     """
+    if circuit.instruction_names <= GATES.keys():
+        return iter(circuit.instructions)
     return (step for step in without_idle_resets(circuit) if step.name not in IDLE)
 
 
@@ -86,22 +94,30 @@ def lower(circuit: Circuit) -> list[Operation]:
     >>> [(step.name, step.targets, step.controls) for step in lower(Circuit(3).sdg(0).ccx(0, 1, 2).u(0.1, 0.2, 0.3, 1))]
     [('s', (0,), ()), ('x', (2,), (0, 1)), ('p', (1,), ()), ('ry', (1,), ()), ('p', (1,), ())]
     """
-    return [operation for step in active_steps(circuit) for operation in lower_step(step)]
+    return list(lowered(circuit))
+
+
+def lowered(circuit: Circuit) -> Iterator[Operation]:
+    """Yield what `lower` returns; equal gates without angles are the same objects: long circuits take less time and memory."""
+    plain: dict[tuple[str, tuple[int, ...], int], list[Operation]] = {}
+    for step in active_steps(circuit):
+        if step.parameters:
+            yield from lower_step(step)
+            continue
+        key = (step.name, step.qubits, step.controls)
+        yield from plain.get(key) or plain.setdefault(key, lower_step(step))
 
 
 def lower_step(step: Instruction) -> list[Operation]:
     """Return one gate as native operations, in time order, the step's extra controls applied to each that needs them."""
-    definition = GATES[step.name]
-    count = step.controls + definition.num_controls
+    name, inverse, count, rule = _PLANS[step.name]
+    count += step.controls
     controls, targets = step.qubits[:count], step.qubits[count:]
-    angles = tuple(angle if isinstance(angle, Expression) else float(angle) for angle in step.parameters)
-    if definition.base in _RULES:
-        return _RULES[definition.base](controls, targets, angles)
-    name, inverse = _INVERSES.get(definition.base, (definition.base, False))
+    angles = tuple([angle if isinstance(angle, Expression) else float(angle) for angle in step.parameters])
+    if rule is not None:
+        return rule(controls, targets, angles)
     return [Operation(name, targets, angles, controls, inverse)]
 
-
-_INVERSES = {"sdg": ("s", True), "tdg": ("t", True), "sxdg": ("sx", True)}
 
 Qubits = tuple[int, ...]
 
@@ -155,18 +171,27 @@ _RULES: dict[str, Callable[[Qubits, Qubits, tuple[Angle, ...]], list[Operation]]
     "iswap": lambda controls, targets, _angles: [Operation("xy", targets, (math.pi,), controls)],
     "iswapdg": lambda controls, targets, _angles: [Operation("xy", targets, (-math.pi,), controls)],
 }
+_INVERSES = {"sdg": ("s", True), "tdg": ("t", True), "sxdg": ("sx", True)}
+_PLANS = {
+    name: (*_INVERSES.get(row.base, (row.base, False)), row.num_controls, _RULES.get(row.base)) for name, row in GATES.items()
+}
+"""Gate -> native operation, whether inverted, controls of its own, and the rule that makes several of it."""
 
 
 # ---- fusing ------------------------------------------------------------------------------------------------------
 
 
 class _Turn(NamedTuple):
-    """What waits on a qubit: RZ(before), RY(turn), RZ(after); `turn` None leaves RZ(before). The operations it came from."""
+    """What waits on a qubit: RZ(before), RY(turn), RZ(after); `turn` None leaves RZ(before).
+
+    Attributes:
+        alone: the operation it came from, where that was one.
+    """
 
     before: Angle
     turn: Angle | None
     after: Angle
-    sources: tuple[Operation, ...]
+    alone: Operation | None = None
 
 
 def fuse(operations: Iterable[Operation]) -> list[Operation]:
@@ -178,24 +203,28 @@ def fuse(operations: Iterable[Operation]) -> list[Operation]:
     >>> [step.name for step in fuse(run)]
     ['rot', 'x']
     """
+    return list(fused(operations))
+
+
+def fused(operations: Iterable[Operation]) -> Iterator[Operation]:
+    """Yield what `fuse` returns."""
     waiting: dict[int, _Turn] = {}
-    done: list[Operation] = []
     for operation in operations:
         turn = _as_turn(operation)
         if turn is None:
             for qubit in (*operation.controls, *operation.targets):
-                done += _flush(waiting.pop(qubit, None), qubit)
-            done.append(operation)
+                if qubit in waiting:
+                    yield from _flush(waiting.pop(qubit), qubit)
+            yield operation
             continue
         qubit = operation.targets[0]
-        joined = _join(waiting[qubit], turn) if qubit in waiting else turn
-        if joined is None:
-            done += _flush(waiting[qubit], qubit)
-            joined = turn
-        waiting[qubit] = joined
+        first = waiting.get(qubit)
+        joined = turn if first is None else _join(first, turn)
+        if first is not None and joined is None:
+            yield from _flush(first, qubit)
+        waiting[qubit] = turn if joined is None else joined
     for qubit, turn in waiting.items():
-        done += _flush(turn, qubit)
-    return done
+        yield from _flush(turn, qubit)
 
 
 def _as_turn(operation: Operation) -> _Turn | None:
@@ -203,72 +232,105 @@ def _as_turn(operation: Operation) -> _Turn | None:
         return None
     sign = -1.0 if operation.inverse else 1.0
     if operation.name in ("rz", "p"):
-        return _Turn(operation.angles[0], None, 0.0, (operation,))
+        return _Turn(operation.angles[0], None, 0.0, operation)
     if operation.name in DIAGONAL:
-        return _Turn(sign * DIAGONAL[operation.name], None, 0.0, (operation,))
+        return _Turn(sign * DIAGONAL[operation.name], None, 0.0, operation)
     before, turn, after = TURNS[operation.name]
     if turn is None:
-        return _Turn(before, operation.angles[0], after, (operation,))
-    return _Turn(before, sign * turn, after, (operation,))  # h, x, y are their own inverses up to a phase
+        return _Turn(before, operation.angles[0], after, operation)
+    return _Turn(before, sign * turn, after, operation)  # h, x, y are their own inverses up to a phase
 
 
 def _join(first: _Turn, second: _Turn) -> _Turn | None:
     """Return both as one, or None where their angles cannot be added without working out formulas at every run."""
-    sources = first.sources + second.sources
     if first.turn is None:
         before = _add(first.before, second.before)
-        return None if before is None else _Turn(before, second.turn, second.after, sources)
+        return None if before is None else _Turn(before, second.turn, second.after)
     if second.turn is None:
         after = _add(first.after, second.before)
-        return None if after is None else _Turn(first.before, first.turn, after, sources)
+        return None if after is None else _Turn(first.before, first.turn, after)
     between = _add(first.after, second.before)
-    if not isinstance(between, float):
-        return None
-    if math.remainder(between, 2 * math.pi) == 0:
+    if isinstance(between, float) and math.remainder(between, 2 * math.pi) == 0:
         turn = _add(first.turn, second.turn)
-        return None if turn is None else _Turn(first.before, turn, second.after, sources)
-    if isinstance(first.turn, float) and isinstance(second.turn, float):
-        before, turn, after = _three_turns(first.turn, between, second.turn)
-        outer_before, outer_after = _add(first.before, before), _add(after, second.after)
+        return None if turn is None else _Turn(first.before, turn, second.after)
+    turns = None if between is None else _turned(first.turn, between, second.turn)
+    if turns is not None:
+        outer_before, outer_after = _add(first.before, turns[0]), _add(turns[2], second.after)
         if outer_before is not None and outer_after is not None:
-            return _Turn(outer_before, turn, outer_after, sources)
+            return _Turn(outer_before, turns[1], outer_after)
     return None
 
 
 def _add(left: Angle, right: Angle) -> Angle | None:
-    """Return the sum where it is affine in one parameter or adds a plain number, else None."""
+    """Return the sum where it is a number, or affine in one parameter, or adds nothing; else None."""
     if isinstance(left, float) and isinstance(right, float):
         return left + right
     if isinstance(left, float) and left == 0:
         return right
     if isinstance(right, float) and right == 0:
         return left
-    total: Expression = left + right  # type: ignore[assignment]  # at least one is an Expression
-    return total if total.affine() is not None else None
+    if isinstance(left, _NUMBERS) and isinstance(right, _NUMBERS):
+        return Column(np.add(_values(left), _values(right)))
+    one, two = _affine(left), _affine(right)
+    if one is None or two is None or (one.parameter != two.parameter and None not in (one.parameter, two.parameter)):
+        return None
+    name = two.parameter if one.parameter is None else one.parameter
+    # Written anew, so that the sum of a long run is no deeper than that of two.
+    return Affine(name, one.scale + two.scale, one.offset + two.offset).angle()
+
+
+_NUMBERS = (float, Column)
+
+
+def _affine(angle: Angle) -> Affine | None:
+    return angle.affine() if isinstance(angle, Expression) else Affine(None, 0.0, angle)
+
+
+def _values(angle: float | Column) -> float | FloatArray:
+    return angle.values if isinstance(angle, Column) else angle
+
+
+def _turned(first: Angle, between: Angle, second: Angle) -> tuple[Angle, Angle, Angle] | None:
+    """Return `_three_turns` of numbers, of columns circuit by circuit; None where one is a formula."""
+    if isinstance(first, float) and isinstance(between, float) and isinstance(second, float):
+        return _three_turns(first, between, second)
+    if isinstance(first, _NUMBERS) and isinstance(between, _NUMBERS) and isinstance(second, _NUMBERS):
+        before, turn, after = _three_turns_of_each(_values(first), _values(between), _values(second))
+        return Column(before), Column(turn), Column(after)
+    return None
 
 
 def _three_turns(first: float, between: float, second: float) -> tuple[float, float, float]:
     """Return RY(first), RZ(between), RY(second) as RZ, RY, RZ angles, up to a phase.
 
-    In the matrix of RZ(c) RY(b) RZ(a), both half-angle factors taken positive, entry 10 over entry 00 has the phase c
-    and minus entry 01 over entry 00 has the phase a.
+    The product is a matrix of determinant 1, so its first column tells all: in that of RZ(c) RY(b) RZ(a), with both half-angle
+    factors taken positive, entry 00 has the phase -(a + c)/2 and entry 10 the phase (c - a)/2. Where one of them is 0, its phase
+    is any: a and c change, what they do together does not.
     """
-    product = matrix("ry", (second,)) @ matrix("rz", (between,)) @ matrix("ry", (first,))
-    (u00, u01), (u10, u11) = product.tolist()
-    turn = 2 * math.atan2(abs(u10), abs(u00))
-    if abs(u00) < abs(u10) * 1e-12:
-        return 0.0, turn, cmath.phase(-u10 / u01)
-    if abs(u10) < abs(u00) * 1e-12:
-        return cmath.phase(u11 / u00), turn, 0.0
-    return cmath.phase(-u01 / u00), turn, cmath.phase(u10 / u00)
+    total, change = (first + second) / 2, (first - second) / 2
+    cosine, sine = math.cos(between / 2), math.sin(between / 2)
+    real00, imag00 = math.cos(total) * cosine, -math.cos(change) * sine
+    real10, imag10 = math.sin(total) * cosine, math.sin(change) * sine
+    size00, size10 = math.hypot(real00, imag00), math.hypot(real10, imag10)
+    phase00, phase10 = math.atan2(imag00, real00), math.atan2(imag10, real10)
+    return -phase00 - phase10, 2 * math.atan2(size10, size00), phase10 - phase00
 
 
-def _flush(turn: _Turn | None, qubit: int) -> list[Operation]:
+def _three_turns_of_each(
+    first: float | FloatArray, between: float | FloatArray, second: float | FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return `_three_turns` of many at once."""
+    total, change = np.add(first, second) / 2, np.subtract(first, second) / 2
+    cosine, sine = np.cos(np.divide(between, 2)), np.sin(np.divide(between, 2))
+    one, two = np.cos(total) * cosine - 1j * np.cos(change) * sine, np.sin(total) * cosine + 1j * np.sin(change) * sine
+    size00, size10, phase00, phase10 = np.abs(one), np.abs(two), np.angle(one), np.angle(two)
+    return -phase00 - phase10, 2 * np.arctan2(size10, size00), phase10 - phase00
+
+
+def _flush(turn: _Turn, qubit: int) -> list[Operation]:
     """Return what waited on a qubit as operations; a lone gate as itself, since its own kernel is the fastest."""
-    if turn is None:
-        return []
-    if len(turn.sources) == 1:
-        return list(turn.sources)
+    if turn.alone is not None:
+        return [turn.alone]
     if turn.turn is None:
         return [] if turn.before == 0 else [Operation("rz", (qubit,), (turn.before,))]
     if turn.before == 0 and turn.after == 0:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from qloom.devices.alike import in_order
 from qloom.devices.common import ORDER_MASK, ComputedHere
 from qloom.devices.compiled import KeyMap
 from qloom.devices.engines import memory_reason, needed_bytes
@@ -21,8 +22,10 @@ from qloom.tasks import LARGEST_SEED, read_parameters, read_seed, read_shots
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from qloom.circuits import Circuit, Observable
+    from qloom.circuits import Observable
     from qloom.contracts import TaskHandle
+    from qloom.devices.alike import Alike
+    from qloom.devices.choosing import Found
     from qloom.devices.engines import EngineCircuit, EngineLibrary
     from qloom.results import IntArray, KeyArray
     from qloom.tasks import FloatArray, ParameterValues
@@ -46,9 +49,9 @@ class PreparedSim(ComputedHere):
     """Circuits, and what is to be measured, ready in an engine. Safe to use from several threads at once.
 
     Args:
-        circuits: checked already, with the same parameters.
+        groups: the circuits by structure, checked already, with the same parameters.
         observables: what `estimate` and `gradient` ask for; on as many qubits as the circuits.
-        library: the engine.
+        found: the engine, and why it was picked.
         threads: asked for, or None.
         memory_limit_bytes: for one call, or None for what is available.
         option_text: the device's options, for the digest.
@@ -61,30 +64,38 @@ class PreparedSim(ComputedHere):
 
     def __init__(
         self,
-        circuits: Sequence[Circuit],
+        groups: Sequence[Alike],
         observables: Sequence[Observable],
         *,
-        library: EngineLibrary,
+        found: Found,
         threads: int | None,
         memory_limit_bytes: int | None,
         option_text: str,
         keep: Callable[[str | None, Callable[[], Result]], TaskHandle],
         together: bool = True,
     ) -> None:
+        circuits = in_order(groups, lambda group: group.circuits)
         super().__init__(circuits, observables, option_text, keep)
         self._limit = memory_limit_bytes
         self._qubits = max(circuit.num_qubits for circuit in circuits)
-        self._engine = library.engine(self._qubits, threads)
-        self._items = [
-            _Item(library.compile(circuit, self._observables, self._engine), KeyMap(circuit), circuit.num_qubits)
-            for circuit in circuits
-        ]
-        self._count = len(self._names)
+        name, version, number, _ = found.library.engine(self._qubits, threads)
+        self._engine = Engine(name, version, number, found.reason)
+        self._items = in_order(groups, lambda group: self._made(found.library, group))
+        self._count = len(self._names) if self._delays is None else -1  # lengths are looked at, so no set is taken as it is
         self._only = self._items[0] if len(self._items) == 1 else None
         self._none = np.zeros(0)
         self._together = together
         self._sets: dict[int, SetsCircuit] = {}
         self._estimators: list[tuple[int, GroupEstimator]] | None = None
+
+    def _made(self, library: EngineLibrary, group: Alike) -> list[_Item]:
+        """Return circuits of one structure made ready; alone, a circuit's numbers are those of its own calls."""
+        first = group.circuits[0]
+        keys = KeyMap(first)
+        if len(group.circuits) == 1:
+            return [_Item(library.compile(first, self._observables, self._engine), keys, first.num_qubits)]
+        ready = library.compile_alike(group.circuits, self._observables, self._engine)
+        return [_Item(one, keys, first.num_qubits) for one in ready]
 
     @property
     def engine(self) -> Engine:
@@ -138,6 +149,8 @@ class PreparedSim(ComputedHere):
 
     def gradient(self, parameters: ParameterValues = None) -> Result:
         self._require_observables()
+        if self._delays is not None:
+            self._delays.refuse_derivative()
         sets = np.atleast_2d(self._values(parameters))
         self._check_memory("gradient")
         found = [item.circuit.gradients(row) for item in self._items for row in sets]
@@ -168,6 +181,8 @@ class PreparedSim(ComputedHere):
             raise InvalidTask("no parameter sets: the array of parameters has no rows")
         if array.size and (largest := float(np.abs(array).max())) > LARGEST_PARAMETER:
             raise InvalidTask(f"a parameter of {largest:g} is too large to be an angle; the limit is {LARGEST_PARAMETER:g}")
+        if self._delays is not None:
+            self._delays.check(array)
         return array[0] if len(array) == 1 else array
 
     def _check_sample(self, shots: int) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from qloom.devices.common import ORDER_MASK, ComputedHere, constant, first_seed, following_seeds, read_sets
+from qloom.devices.common import ORDER_MASK, ComputedHere, constant, first_seed, following_seeds
 from qloom.devices.pauli_sums import GroupEstimator
 from qloom.devices.sampler import MAX_SHOTS
 from qloom.devices.shot_engines import ManySets
@@ -79,7 +79,7 @@ class PreparedShots(ComputedHere):
     def run(self, parameters: ParameterValues = None, shots: int = 1000, *, seed: int | None = None) -> Result:
         shots = _shots(shots)
         seeds = following_seeds(first_seed(seed))
-        sets = read_sets(self._names, parameters)
+        sets = self._read_sets(parameters)
         for bits in self._lengths:
             if bits > NARROW_BITS:
                 require_memory("samples", shots * len(sets), bits)
@@ -93,7 +93,7 @@ class PreparedShots(ComputedHere):
 
     def estimate(self, parameters: ParameterValues = None, shots: int | None = None, *, seed: int | None = None) -> Result:
         self._require_observables()
-        sets = read_sets(self._names, parameters)
+        sets = self._read_sets(parameters)
         if shots is not None:
             return self._from_shots(sets, _shots(shots), first_seed(seed))
         rows = [row for item in self._items for row in _expectations(item.circuit, item.circuit.table.rows(sets).tolist())]
@@ -102,7 +102,7 @@ class PreparedShots(ComputedHere):
     def gradient(self, parameters: ParameterValues = None) -> Result:
         """By parameter shifts: exact where the values are."""
         self._require_observables()
-        sets = read_sets(self._names, parameters)
+        sets = self._read_sets(parameters)
         values, gradients = [], []
         for shifted, circuit in self._shifted_circuits():
             for row in sets:
@@ -124,7 +124,8 @@ class PreparedShots(ComputedHere):
         standard_errors: FloatArray | None = None,
         gradients: FloatArray | None = None,
     ) -> Result:
-        notes = {name: value for item in self._items for name, value in item.circuit.notes.items()}
+        notes = [dict(item.circuit.notes) for item in self._items]
+        metadata = notes[0] if len(notes) == 1 else {"circuits": notes} if any(notes) else {}
         return Result(
             engine=self._engine,
             shots=shots,
@@ -134,7 +135,7 @@ class PreparedShots(ComputedHere):
             values=values,
             standard_errors=standard_errors,
             gradients=gradients,
-            metadata=notes,
+            metadata=metadata,
         )
 
     def _from_shots(self, sets: FloatArray, shots: int, seed: int) -> Result:

@@ -24,19 +24,18 @@ from qloom.devices.common import (
     numbered,
     read_circuits,
     read_observables,
-    read_sets,
 )
-from qloom.devices.compile_cache import CompileCache
 from qloom.devices.engines import suitable_threads
 from qloom.devices.pauli_sums import GroupEstimator
 from qloom.devices.qiskit_cache import KeptCircuits
 from qloom.devices.qiskit_circuits import METER, QiskitCircuit, Transpiler
 from qloom.devices.qiskit_loading import SCHEME, Wanted, load_backend, make_sampler, read_name, spec_of
-from qloom.devices.qiskit_out import require_qiskit
 from qloom.devices.qiskit_runs import WORD_BITS, BackendRuns, SamplerRuns, keys_of
 from qloom.devices.qiskit_values import ExactValues, gives_exact_values
 from qloom.errors import Unsupported
+from qloom.kit.compile_cache import CompileCache
 from qloom.kit.parameter_shift import ShiftedCircuit
+from qloom.kit.qiskit_out import require_qiskit
 from qloom.results import Engine, Result, table_of
 from qloom.specs import reasons_against
 from qloom.tasks import Compiled, read_shots
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
     from qloom.specs import DeviceSpec
     from qloom.tasks import FloatArray, ParameterValues
 
-DIGEST_VERSION = 1
+DIGEST_VERSION = 2
 THREADS_OPTION = "max_parallel_threads"
 """Aer's name for its threads."""
 
@@ -240,7 +239,7 @@ class PreparedQiskit(ComputedHere):
     def run(self, parameters: ParameterValues = None, shots: int = 1000, *, seed: int | None = None) -> Result:
         shots = read_shots(shots)
         seeds = following_seeds(first_seed(seed))
-        sets = read_sets(self.parameters, parameters)
+        sets = self._read_sets(parameters)
         order = next(seeds) & ORDER_MASK
         asked = [(item, item.sampled(), row) for item in self._items for row in item.table.rows(sets).tolist()]
         bound = [item.bound(circuit, row) for item, circuit, row in asked]
@@ -255,7 +254,7 @@ class PreparedQiskit(ComputedHere):
         self._require_observables()
         shots = None if shots is None else read_shots(shots)
         start = first_seed(seed)
-        sets = read_sets(self.parameters, parameters)
+        sets = self._read_sets(parameters)
         if shots is not None:
             return self._from_shots(sets, shots, start)
         exact = self._exact()
@@ -266,7 +265,7 @@ class PreparedQiskit(ComputedHere):
         """By parameter shifts, from exact values."""
         self._require_observables()
         exact = self._exact()
-        sets = read_sets(self.parameters, parameters)
+        sets = self._read_sets(parameters)
         values, gradients = [], []
         for shifted, item in self._shifted_circuits():
             for row in sets:

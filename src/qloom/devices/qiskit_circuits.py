@@ -10,11 +10,12 @@ import numpy as np
 
 from qloom.circuits import Circuit, Expression, Parameter
 from qloom.devices.qiskit_cache import facts_of
-from qloom.devices.qiskit_compiler import with_contents
-from qloom.devices.qiskit_out import to_qiskit
-from qloom.devices.transpiling import DIGITS
 from qloom.errors import Unsupported
 from qloom.kit.angle_table import AngleTable
+from qloom.kit.qiskit_back import final_layout, initial_layout
+from qloom.kit.qiskit_compiler import with_contents
+from qloom.kit.qiskit_out import to_qiskit
+from qloom.kit.transpiling import DIGITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -87,7 +88,7 @@ class Transpiler:
             return self.run(build(), placed=placed, fixed=fixed)
         where = None if placed is None else list(placed)
         key = self._kept.key(content=content, target=facts.digest, compiler=self.text, placed=where, fixed=fixed)
-        return self._kept.get(key, lambda: self.run(build(), placed=placed, fixed=fixed))
+        return self._kept.get(key, self._backend.target, lambda: self.run(build(), placed=placed, fixed=fixed))
 
     def run(self, circuit: Any, *, placed: Sequence[int] | None = None, fixed: bool = False) -> Any:
         """Return the circuit in the backend's gates, on its qubits.
@@ -296,20 +297,6 @@ def _bits_of(step: Instruction) -> Iterator[int]:
         yield from _bits_of(inner)
 
 
-def initial_layout(circuit: Any, num_qubits: int) -> list[int]:
-    """Return the backend's qubit on which each qubit of a transpiled circuit begins."""
-    if circuit.layout is None:
-        return list(range(num_qubits))
-    return [int(qubit) for qubit in circuit.layout.initial_index_layout(filter_ancillas=True)]
-
-
-def final_layout(circuit: Any) -> list[int] | None:
-    """Return the backend's qubit on which each qubit of a transpiled circuit ends; None where it was not placed."""
-    if circuit.layout is None:
-        return None
-    return [int(qubit) for qubit in circuit.layout.final_index_layout(filter_ancillas=True)]
-
-
 def _tail(basis: str) -> Any:
     """Return the turns to a basis, and the measurement of all qubits."""
     from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
@@ -344,4 +331,13 @@ def _lines(circuit: Any) -> Iterable[str]:
 def _rounded(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return str((np.round(value, DIGITS) + 0.0).tolist())
+    if parameters := getattr(value, "parameters", None):
+        # Qiskit's text of a formula has its terms in an order that may differ from process to process; its values do not.
+        tried = value.bind({parameter: _tried(parameter.name) for parameter in parameters})
+        return f"{sorted(parameter.name for parameter in parameters)} {_rounded(float(tried))}"
     return f"{round(float(value), DIGITS) + 0.0:.{DIGITS}f}" if isinstance(value, int | float) else str(value)
+
+
+def _tried(name: str) -> float:
+    """Return a value between 0.5 and 1.5 that only the parameter's name decides."""
+    return 0.5 + int.from_bytes(blake2b(name.encode(), digest_size=6).digest()) / (1 << 48)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qloom.circuits.gates import GATES
 from qloom.devices.engines import most_qubits
-from qloom.devices.qiskit_compiler import LEVELS
-from qloom.devices.qiskit_out import require_qiskit
 from qloom.errors import InvalidSetting, MissingExtra, UnknownName
+from qloom.kit.qiskit_compiler import LEVELS
+from qloom.kit.qiskit_out import require_qiskit
 from qloom.specs import Connectivity, DeviceSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 SCHEME = "qiskit"
 FORM = "qiskit:module:name, or qiskit:module:name:argument=value,..."
@@ -261,6 +261,7 @@ def spec_of(name: str, backend: Any, *, exact: bool) -> DeviceSpec:
         exactness="the backend's own estimator" if exact else "",
         gradients=exact,
         noise=_noise(backend, [rate for rates in errors.values() for rate in rates]),
+        durations_s=_durations(target, errors),
         kind="simulator" if is_simulator(backend) else "qpu",
         notes=notes,
     )
@@ -275,6 +276,16 @@ def _errors(target: Any, name: str) -> list[float]:
     """Return the error rates of an operation, as far as they are stated."""
     stated = (properties.error for properties in (target[name] or {}).values() if properties is not None)
     return [float(error) for error in stated if error is not None]
+
+
+def _durations(target: Any, gates: Iterable[str]) -> dict[str, float]:
+    """Return the longest time (s) of each operation for which one is stated, and that of `dt`."""
+    found = {} if target.dt is None else {"dt": float(target.dt)}
+    for name in (*gates, *sorted({"measure", "reset"} & set(target.operation_names))):
+        stated = (properties.duration for properties in (target[name] or {}).values() if properties is not None)
+        if times := [float(time) for time in stated if time is not None]:
+            found[name] = max(times)
+    return found
 
 
 def _noise(backend: Any, gate_errors: list[float]) -> dict[str, float] | None:

@@ -105,6 +105,12 @@ class Qulacs:
         """Make a circuit ready."""
         return QulacsCircuit(circuit, observables)
 
+    def compile_alike(
+        self, circuits: Sequence[Circuit], observables: Sequence[Observable], engine: Engine
+    ) -> Sequence[QulacsCircuit]:
+        """Make circuits of one structure ready, each by itself: numbers are built into qulacs' gates."""
+        return [self.compile(circuit, observables, engine) for circuit in circuits]
+
 
 def _start(threads: int | None) -> int:
     """Fix qulacs' threads for this process if nobody has, and return them."""

@@ -150,6 +150,27 @@ def draw_rows(generator: np.random.Generator, probabilities: FloatArray, shots: 
     return seen.view(np.uint64), table[rows, seen], ends
 
 
+def draw_evenly(generator: np.random.Generator, outcomes: int, shots: int) -> tuple[KeyArray, IntArray]:
+    """Draw shots from outcomes that are equally likely: as `draw`, without their probabilities where most are not seen.
+
+    Args:
+        generator: where the randomness comes from.
+        outcomes: how many there are, at most 2**53.
+        shots: how many, from 1 up.
+
+    Returns:
+        As `draw`.
+
+    >>> keys, counts = draw_evenly(seeded(1), 1 << 50, 100)
+    >>> len(keys), bool((keys[1:] > keys[:-1]).all())
+    (100, True)
+    """
+    if outcomes <= SMALL or 2 * outcomes <= shots:
+        return draw(generator, np.full(outcomes, 1 / outcomes), shots)
+    found = _sorted_uniforms(generator, shots, float(outcomes)).astype(np.int64)
+    return _runs(np.minimum(found, outcomes - 1))
+
+
 def _one_by_one(generator: np.random.Generator, probabilities: FloatArray, shots: int) -> tuple[KeyArray, IntArray, list[int]]:
     drawn = [draw(generator, row, shots) for row in probabilities]
     ends = np.cumsum([len(keys) for keys, _ in drawn]).tolist()
@@ -165,6 +186,15 @@ def drawing_bytes(outcomes: int, shots: int) -> int:
     if outcomes >= shots * OUTCOMES_PER_SHOT:
         return 8 * outcomes // BLOCK
     return 16 * outcomes if outcomes <= SMALL or 2 * outcomes <= shots else 16 * outcomes + 32 * shots
+
+
+def even_drawing_bytes(outcomes: int, shots: int) -> int:
+    """Return the bytes that `draw_evenly` takes at most.
+
+    >>> even_drawing_bytes(1 << 40, 1000), even_drawing_bytes(1024, 1 << 40)
+    (40000, 24576)
+    """
+    return 24 * outcomes if outcomes <= SMALL or 2 * outcomes <= shots else 40 * shots
 
 
 def checked_norm(total: float) -> float:

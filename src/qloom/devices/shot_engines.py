@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
+from qloom.results.memory import memory_limit
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -19,6 +21,65 @@ if TYPE_CHECKING:
     Readout = Callable[[int], tuple[float, float] | None]
 
 METHODS = ("statevector", "density_matrix", "mps", "stabilizer", "trajectories")
+
+
+MAX_BOND = 1024
+"""The most states that an MPS keeps at each cut, where nobody said how many."""
+WITHOUT_STATE = frozenset({"mps", "stabilizer"})
+"""Methods that never hold a number for each basis state."""
+LARGEST_QUBITS = 1 << 20
+"""No method states more, whatever the memory: nobody ran such a circuit."""
+
+
+def method_bytes(method: str, num_qubits: int, max_bond: int | None = None) -> int:
+    """Return the bytes that a method's state takes, probabilities not counted.
+
+    Args:
+        method: one of `METHODS`.
+        num_qubits: of the circuit.
+        max_bond: of an MPS; None for 1024.
+
+    >>> [method_bytes(method, 10) for method in METHODS]
+    [16384, 16777216, 327680, 100, 16384]
+    """
+    if method == "density_matrix":
+        return 16 << (2 * num_qubits)
+    if method == "mps":
+        bond = min(max_bond or MAX_BOND, 1 << (num_qubits // 2))
+        return 32 * num_qubits * bond * bond
+    return num_qubits * num_qubits if method == "stabilizer" else 16 << num_qubits
+
+
+def sample_bytes(method: str, num_qubits: int, max_bond: int | None = None) -> int:
+    """Return the bytes that samples by a method take at least, with the probabilities that it holds.
+
+    >>> sample_bytes("statevector", 10), sample_bytes("stabilizer", 10)
+    (24576, 100)
+    """
+    return method_bytes(method, num_qubits, max_bond) + (0 if method in WITHOUT_STATE else 8 << num_qubits)
+
+
+def most_qubits_of(method: str, settings: Settings) -> int:
+    """Return the most qubits whose samples by a method fit into the memory, up to 2**20.
+
+    >>> most_qubits_of("density_matrix", Settings(memory_limit_bytes=1 << 30))
+    12
+    """
+    allowed = memory_limit() if settings.memory_limit_bytes is None else settings.memory_limit_bytes
+    fits = 0
+    step = LARGEST_QUBITS
+    while step:
+        more = min(fits + step, LARGEST_QUBITS)
+        if _fits(method, more, settings.max_bond, allowed):
+            fits = more
+        step //= 2
+    return fits
+
+
+def _fits(method: str, num_qubits: int, max_bond: int | None, allowed: int) -> bool:
+    if method not in WITHOUT_STATE and num_qubits > allowed.bit_length():  # without numbers of a million digits
+        return False
+    return sample_bytes(method, num_qubits, max_bond) <= allowed
 
 
 def perfect(_qubit: int) -> None:

@@ -7,28 +7,35 @@ noise, mid-circuit measurement, feed-forward, and matrix product states. `Prepar
 
 from __future__ import annotations
 
-from pathlib import Path
+import json
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from qloom.circuits import Circuit, Observable
 from qloom.circuits.gates import GATES
 from qloom.devices import calibrating
+from qloom.devices.alike import alike, in_order
 from qloom.devices.choosing import (
+    EARLIER,
     ENGINES,
     FEATURES,
+    GIVING_STATES,
     PLAIN,
-    STATE_VECTOR,
     Choice,
+    Found,
     check_engine,
     choose_clifford,
     choose_drawing,
     choose_state_vector,
     drawing_library,
+    installed,
     library,
+    most_by_method,
+    noise_reason,
 )
 from qloom.devices.common import TaskShelf, check_together, numbered, positive, read_circuits, read_observables, read_options
 from qloom.devices.costs import current
-from qloom.devices.engines import memory_reason, most_qubits, needed_bytes
+from qloom.devices.engines import memory_reason, needed_bytes
 from qloom.devices.lowering import without_idle_resets
 from qloom.devices.prepared import PreparedSim
 from qloom.devices.prepared_shots import PreparedShots
@@ -36,7 +43,9 @@ from qloom.devices.sampler import MAX_SHOTS
 from qloom.devices.shot_engines import METHODS, Settings
 from qloom.errors import InvalidSetting, MissingExtra, UnknownName, Unsupported
 from qloom.noise import NoiseModel
+from qloom.noise.figures import error_rates
 from qloom.results import Engine
+from qloom.results.samples import WORD_BITS
 from qloom.specs import DeviceSpec, reasons_against
 from qloom.tasks import read_shots
 
@@ -44,10 +53,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from qloom.contracts import Device, Prepared, TaskHandle
-    from qloom.devices.engines import EngineLibrary
+    from qloom.devices.alike import Alike
 
 OPTIONS = ("engine", "max_bond", "memory_limit_bytes", "method", "noise", "threads")
-MAX_CLBITS = 64
+INLINE = "{"
+"""What the text of a noise model begins with, and no path."""
+MAX_CLBITS = WORD_BITS
 """What a key of a state-vector engine's samples can hold."""
 
 
@@ -66,15 +77,16 @@ def create(
     Args:
         rest: what follows the colon in a device's name: `engine=qulacs,threads=2`.
         threads: for sums of terms and gradients; None for 1 up to 16 qubits and every core above.
-        engine: `lightning`, `qulacs`, `stim`, `aer` or `aer_gpu`; None for the one that suits.
+        engine: `lightning`, `qulacs`, `stim`, `aer`, `aer_gpu` or `lightning_gpu`; None for the one that suits.
         method: `statevector`, `density_matrix`, `trajectories`, `stabilizer` or `mps`; None for the one that suits.
-        noise: a noise model, or the path of its JSON file.
+        noise: a noise model, the path of its JSON file, or what is in there, as `check_options` writes it.
         max_bond: of `method=mps`: the most states kept at each cut; None for 1024.
         memory_limit_bytes: for one call; None for 80 % of what is available at that moment.
 
     Raises:
         UnknownName: an option, an engine or a method that there is not.
-        InvalidSetting: a value that an option cannot have, or an option given twice.
+        InvalidSetting: a value that an option cannot have, or an option given twice; an engine that has no such method, or runs
+            no noise.
         MissingExtra: the engine is not installed.
 
     >>> from qloom.circuits import Circuit
@@ -97,18 +109,23 @@ def create(
     chosen, how = _text(given["engine"]), _text(given["method"])
     check_engine(chosen)
     _check_method(how, chosen)
+    model = _noise(given["noise"])
+    _check_noise(chosen, model)
     settings = Settings(
         method=how,
-        noise=_noise(given["noise"]),
+        noise=model,
         max_bond=positive("sim", "max_bond", given["max_bond"]),
         memory_limit_bytes=positive("sim", "memory_limit_bytes", given["memory_limit_bytes"]),
     )
     threads = positive("sim", "threads", given["threads"])
-    return SimDevice(f"sim:{rest}" if rest else "sim", engine=chosen, threads=threads, settings=settings)
+    return SimDevice(_called(rest, settings.noise), engine=chosen, threads=threads, settings=settings)
 
 
 def check_options(rest: str) -> str:
-    """Refuse options that `create` would refuse, whatever is installed here; return them for use in any folder.
+    """Refuse options that `create` would refuse, whatever is installed here; return them for use anywhere.
+
+    A noise model is read now and becomes a part of the options, as JSON with its keys sorted: so a job has its noise where the
+    file is not, and two jobs are the same where their noise is, whatever the files are called.
 
     >>> check_options("engine=qualcs")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -117,12 +134,27 @@ def check_options(rest: str) -> str:
     given = read_options("sim", rest, OPTIONS)
     check_engine(given.get("engine"))
     _check_method(given.get("method"), given.get("engine"))
-    _noise(given.get("noise"))
+    noise = _noise(given.get("noise"))
+    _check_noise(given.get("engine"), noise)
     for name in set(given) - {"engine", "method", "noise"}:
         positive("sim", name, given[name])
-    if "noise" not in given or Path(given["noise"]).is_absolute():
+    if noise is None or given["noise"].startswith(INLINE):
         return rest
-    return ",".join(f"{name}={Path(value).resolve() if name == 'noise' else value}" for name, value in given.items())
+    return ",".join(f"{name}={_inline(noise) if name == 'noise' else value}" for name, value in given.items())
+
+
+def _inline(noise: NoiseModel) -> str:
+    """Return a noise model as the value of an option, in which a comma would end it."""
+    text = json.dumps(noise.to_json(), sort_keys=True, separators=(",", ":"))
+    return text.replace("%", "%25").replace(",", "%2C")
+
+
+def _called(rest: str, noise: NoiseModel | None) -> str:
+    """Return the device's name; a noise model that is a part of the options is named by its digest."""
+    if noise is not None and f"noise={INLINE}" in rest.replace(" ", ""):
+        given = read_options("sim", rest, OPTIONS) | {"noise": f"digest-{noise.digest}"}
+        rest = ",".join(f"{name}={value}" for name, value in given.items())
+    return f"sim:{rest}" if rest else "sim"
 
 
 def _text(value: object) -> str | None:
@@ -132,15 +164,21 @@ def _text(value: object) -> str | None:
 def _check_method(method: str | None, engine: str | None) -> None:
     if method not in (None, *METHODS):
         raise UnknownName.among("method of sim", str(method), METHODS)
-    if method not in (None, "statevector") and engine in STATE_VECTOR:
+    if method not in (None, "statevector") and engine in GIVING_STATES:
         raise InvalidSetting(f"sim: {engine} is a state-vector engine and has no method {method}; leave the engine out")
 
 
+def _check_noise(engine: str | None, noise: NoiseModel | None) -> None:
+    if reason := noise_reason(engine, noise):
+        raise InvalidSetting(f"sim: {reason}")
+
+
 def _noise(given: object) -> NoiseModel | None:
-    """Return a noise model from itself or from the path of its file."""
+    """Return a noise model from itself, from the path of its file, or from its text."""
     if given is None or isinstance(given, NoiseModel):
         return given
-    return NoiseModel.load(str(given))
+    text = str(given)
+    return NoiseModel.from_text(unquote(text)) if text.startswith(INLINE) else NoiseModel.load(text)
 
 
 def calibrate() -> Iterator[dict[str, Any]]:
@@ -170,9 +208,10 @@ class SimDevice:
         self._threads = threads
         self._settings = Settings() if settings is None else settings
         self._limit = self._settings.memory_limit_bytes
-        self._library = None if engine not in (None, *STATE_VECTOR) else library(engine)
-        if engine not in (None, *STATE_VECTOR):
-            drawing_library(engine)  # missing ones are told now
+        if engine in (None, *GIVING_STATES):  # missing ones are told now
+            library(engine)
+        else:
+            drawing_library(str(engine))
         self._shelf = TaskShelf("sim")
 
     @property
@@ -180,10 +219,12 @@ class SimDevice:
         return self._name
 
     def spec(self) -> DeviceSpec:
-        engines = () if self._library is None else (self._engine_of(self._library),)
+        """Return what it can do; `num_qubits` is what the method for the widest circuits takes, `notes` tell each method's."""
+        engines = tuple(installed(self._engine, self._settings, self._threads or 1))
+        most = most_by_method([engine.name for engine in engines], self._settings)
         return DeviceSpec(
             name=self._name,
-            num_qubits=most_qubits(self._limit),
+            num_qubits=max(most.values(), default=0),
             gates=frozenset(GATES),
             features=FEATURES,
             max_shots=MAX_SHOTS,
@@ -194,22 +235,22 @@ class SimDevice:
             methods=(self._settings.method,) if self._settings.method else METHODS,
             noise={} if self._settings.noise is None else None,
             engines=engines,
+            durations_s={} if self._settings.noise is None else self._settings.noise.durations_s,
             notes={
                 "method": self._settings.method or "what suits the circuit",
+                "num_qubits_by_method": most,
                 "noise": None if self._settings.noise is None else self._settings.noise.digest,
+                "error_rates": None if self._settings.noise is None else error_rates(self._settings.noise),
                 "max_clbits": MAX_CLBITS,
                 "threads": self._threads or "by size",
             },
         )
 
-    def _engine_of(self, found: EngineLibrary) -> Engine:
-        return Engine(found.name, found.version, self._threads or 1, found.reason)
-
     def check(self, circuits: Circuit | Sequence[Circuit], shots: int | None = None) -> list[str]:
         given = read_circuits(circuits)
         wanted = None if shots is None else read_shots(shots)
         many = [f"{wanted} shots, {self._name} allows {MAX_SHOTS}"] if wanted is not None and wanted > MAX_SHOTS else []
-        return [*self._plan(given, "sample", 0).against, *many]
+        return [*self._plan(alike(given), "sample", 0).against, *many]
 
     def prepare(
         self,
@@ -220,8 +261,8 @@ class SimDevice:
     ) -> Prepared:
         given, sums = read_circuits(circuits), read_observables(observables)
         check_together(given, sums)
-        before = self._before(engine)
-        plan = self._plan(given, "estimate" if sums else "sample", len(sums), None if before is None else before.name)
+        before, groups = self._before(engine), alike(given)
+        plan = self._plan(groups, "estimate" if sums else "sample", len(sums), None if before is None else before.name)
         if plan.against:
             raise Unsupported(f"{self._name} cannot run this: {'; '.join(plan.against)}")
         if plan.library is not None:
@@ -232,16 +273,16 @@ class SimDevice:
                 settings=self._settings,
                 threads=self._threads if before is None else before.threads,
                 option_text=self._option_text(),
-                reason=plan.reason,
+                reason=plan.reason if before is None else before.reason or EARLIER,
                 keep=self._shelf.keep,
             )
-        return self._state_vector(given, sums, before)
+        return self._state_vector(groups, sums, before)
 
-    def _state_vector(self, circuits: Sequence[Circuit], sums: Sequence[Observable], before: Engine | None) -> PreparedSim:
+    def _state_vector(self, groups: Sequence[Alike], sums: Sequence[Observable], before: Engine | None) -> PreparedSim:
         return PreparedSim(
-            circuits,
+            groups,
             sums,
-            library=self._state_vector_library(circuits, before),
+            found=self._state_vector_engine(in_order(groups, lambda group: group.circuits), before),
             threads=self._threads if before is None else before.threads,
             memory_limit_bytes=self._limit,
             option_text=self._option_text(),
@@ -249,9 +290,11 @@ class SimDevice:
             together=self._engine is None,
         )
 
-    def _state_vector_library(self, circuits: Sequence[Circuit], before: Engine | None) -> EngineLibrary:
-        if before is not None or self._engine is not None:
-            return library(self._engine if before is None else before.name)
+    def _state_vector_engine(self, circuits: Sequence[Circuit], before: Engine | None) -> Found:
+        if before is not None:
+            return Found(library(before.name), before.reason or EARLIER)
+        if self._engine is not None:
+            return Found(library(self._engine), "asked for")
         return choose_state_vector(circuits, self._threads, current)
 
     def _option_text(self) -> str:
@@ -262,12 +305,17 @@ class SimDevice:
         parts += [f"{name}={value}" for name, value in given.items() if value is not None and name != "engine"]
         return ",".join(parts + ([] if noise is None else [f"noise={noise.digest}"]))
 
-    def _plan(self, circuits: Sequence[Circuit], kind: str, observables: int, before: str | None = None) -> Choice:
+    def _plan(self, groups: Sequence[Alike], kind: str, observables: int, before: str | None = None) -> Choice:
         """Return the engine that draws samples where one is needed, or every reason why nothing can run the circuits."""
         settings, engine = self._settings, self._engine or before
+        circuits = in_order(groups, lambda group: group.circuits)
+        if reason := noise_reason(self._engine, settings.noise):
+            return Choice(None, "", (reason,))
+        if settings.noise is not None and engine in GIVING_STATES:
+            engine = None
         against: list[str] = []
-        if engine in (None, *STATE_VECTOR) and settings.method in (None, "statevector") and settings.noise is None:
-            against = numbered([self._reasons(circuit, kind, observables) for circuit in circuits])
+        if engine in (None, *GIVING_STATES) and settings.method in (None, "statevector") and settings.noise is None:
+            against = numbered(in_order(groups, lambda group: group.each(self._reasons(group.circuits[0], kind, observables))))
             if not against and engine is None and kind == "sample" and settings.method is None:
                 return Choice(choose_clifford(circuits, settings, self._threads, current), "Clifford")
             if not against or engine is not None or not all(circuit.num_qubits for circuit in circuits):
@@ -280,7 +328,7 @@ class SimDevice:
         if engine is None or engine.name not in ENGINES or self._engine not in (None, engine.name):
             return None
         try:
-            found = drawing_library(engine.name) if engine.name not in STATE_VECTOR else library(engine.name)
+            found = drawing_library(engine.name) if engine.name not in GIVING_STATES else library(engine.name)
         except MissingExtra:
             return None
         return engine if found.version == engine.version else None
@@ -300,8 +348,10 @@ class SimDevice:
         if circuit.key_length > MAX_CLBITS:
             reasons.append(f"{circuit.key_length} classical bits, {self._name} has {MAX_CLBITS}")
         # Memory was looked at above, with bytes in the answer; resets of fresh qubits are run by leaving them out.
-        steps = tuple(without_idle_resets(circuit))
-        plain = Circuit.trusted(circuit.num_qubits, steps, circuit.num_clbits, circuit.parameters)
+        plain = circuit
+        if not circuit.instruction_names.isdisjoint({"reset", "verbatim"}):
+            steps = tuple(without_idle_resets(circuit))
+            plain = Circuit.trusted(circuit.num_qubits, steps, circuit.num_clbits, circuit.parameters)
         spec = DeviceSpec(
             name=self._name,
             num_qubits=circuit.num_qubits,

@@ -3,10 +3,12 @@
 Samples come from stim's Pauli frames, all shots at once: one noiseless sample, computed when a circuit is made ready, and
 for each shot the bits that noise and the randomness of measurements flip in it (Gidney, arXiv:2103.02202). A frame simulator
 is made for each call, which costs a few microseconds, and its bits are turned from a row for each measurement to a row for each
-shot here: with 500 qubits and 1,000 shots that is 0.25 ms in all, stim's own compiled sampler takes 1.2 ms.
+shot here: with 500 qubits and 1,000 shots that is 0.25 ms in all, stim's own compiled sampler takes 1.2 ms. A Pauli that depends
+on several bits goes into the frames of those shots whose bits call for it.
 
 Equal seeds give equal samples in one release of stim on processors of one kind: stim's random bits depend on the width of its
-vector instructions (https://github.com/quantumlib/Stim/blob/main/doc/python_api_reference_vDev.md).
+vector instructions (https://github.com/quantumlib/Stim/blob/main/doc/python_api_reference_vDev.md). Up to 64 bits of a circuit
+without noise, measured at its end, are drawn by our own sampler, a quarter of the time and less (`stim_support`).
 """
 
 from __future__ import annotations
@@ -17,36 +19,43 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qloom.devices.engines import FREE_BYTES
+from qloom.devices.engines import over_limit
 from qloom.devices.sampler import seeded
-from qloom.devices.shot_engines import perfect
+from qloom.devices.shot_engines import method_bytes, perfect
 from qloom.devices.stim_program import line, problems, program
+from qloom.devices.stim_support import Support, support
 from qloom.devices.stim_values import Backwards
+from qloom.devices.tallies import ALONE_BYTES, MERGED_BYTES, Tally, require_drawing
 from qloom.errors import MissingExtra, Unsupported
 from qloom.kit.angle_table import AngleTable
 from qloom.results import Engine
-from qloom.results.memory import memory_limit
+from qloom.results.samples import WORD_BITS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import stim
 
     from qloom.circuits import Circuit, Observable
     from qloom.devices.shot_engines import Settings
+    from qloom.devices.stim_program import Condition, Stage
     from qloom.results import IntArray, KeyArray
     from qloom.tasks import FloatArray
 
     ByteArray = npt.NDArray[np.uint8]
+    BoolArray = npt.NDArray[np.bool_]
 
 KINDS = ("sample", "estimate")
 METHOD = "stabilizer"
-KEY_BITS = 64
 SHOWN = 3
 """So many reasons are named; a circuit with more is none for stim anyway."""
 
 CHUNK_BITS = 1 << 28
 """Shots are drawn in parts of so many bits, 32 MiB; part of what a seed means."""
+
+FORK_SHARE = 8
+"""By so much parts are smaller where Paulis depend on several bits: the shots that they are for take a byte for each qubit."""
+PARTS = {"X": "X", "Y": "XZ", "Z": "Z"}
 
 KEPT_BASES = 256
 TURNS = {"X": "H", "Y": "H_YZ"}
@@ -92,13 +101,17 @@ class Stim:
             found.append(f"method {settings.method}, stim has {METHOD}")
         if not circuit.num_qubits:
             found.append("a circuit without qubits")
-        steps = list(islice(problems(circuit, perfect), SHOWN + 1))
+        over = over_limit(need := method_bytes(METHOD, circuit.num_qubits), settings.memory_limit_bytes)
+        if over is not None:
+            found.append(f"{circuit.num_qubits} qubits need {need} bytes for its stabilizers, {over}; use fewer qubits")
+        values = kind == "estimate"
+        steps = list(islice(problems(circuit, perfect, values=values), SHOWN + 1))
         if not steps and settings.noise is not None:
             try:
                 noisy = settings.noisy(circuit)
             except Unsupported as error:
                 return [*found, str(error)]
-            steps = [f"with its noise: {text}" for text in islice(problems(noisy, settings.readout), SHOWN + 1)]
+            steps = [f"with its noise: {text}" for text in islice(problems(noisy, settings.readout, values=values), SHOWN + 1)]
         return [*found, *steps[:SHOWN], *(["and more of these"] if len(steps) > SHOWN else [])]
 
     def compile(
@@ -126,6 +139,7 @@ class _Plan(NamedTuple):
         columns: place in the record of each bit; None where the record is the bits.
         skewed: what is misread after it was drawn.
         length: how many bits.
+        support: where every outcome is equally likely, what they are.
     """
 
     tail: stim.Circuit
@@ -133,6 +147,7 @@ class _Plan(NamedTuple):
     columns: npt.NDArray[np.intp] | None
     skewed: _Skewed
     length: int
+    support: Support | None
 
 
 class StimCircuit:
@@ -169,7 +184,13 @@ class StimCircuit:
         return self._draw(plan, shots, seed)
 
     def expectations(self, angles: list[float]) -> list[float]:
-        """Return the exact values, noise included; what does not depend on parameters is worked out once."""
+        """Return the exact values, noise included; what does not depend on parameters is worked out once.
+
+        Raises:
+            Unsupported: a Pauli depends on several bits together, of which a string of Paulis knows no more.
+        """
+        if self._program.forks:
+            raise Unsupported("stim has no exact values behind an if that looks at several bits together; ask with shots")
         if self._values is None:
             backwards = Backwards(self._program.circuit, self._qubits)
             self._values = [backwards.expectation(observable) for observable in self._observables]
@@ -180,31 +201,47 @@ class StimCircuit:
         import stim
 
         before = self._program.circuit.num_measurements
-        lines = [line(TURNS[letter], [qubit]) for qubit, letter in enumerate(basis) if letter in TURNS]
-        skewed = dict(self._program.skewed)
+        turns = [line(TURNS[letter], [qubit]) for qubit, letter in enumerate(basis) if letter in TURNS]
+        lines = list(turns)
+        skewed, misread = dict(self._program.skewed), False
         for bit, qubit in enumerate(final):
             low, high = (0.0, 0.0) if qubit is None else self._readout(qubit) or (0.0, 0.0)
             if low != high:
                 skewed[before + bit] = (low, high)
+            misread = misread or low > 0 or high > 0
             lines.append(line("MPAD" if qubit is None else "M", [qubit or 0], [low] if low and low == high else []))
         tail = stim.Circuit("\n".join(lines))
         reference = (self._program.circuit + tail).reference_sample().astype(np.uint8)[:, None] * np.uint8(255)
         columns = np.array([records.get(bit, before + bit) for bit in range(len(final))], dtype=np.intp)
         ups, downs = (np.array([pair[side] for pair in skewed.values()])[:, None] for side in (0, 1))
-        return _Plan(tail, reference, columns if before else None, _Skewed(list(skewed), ups, downs), len(final))
+        even = None
+        if not (before or misread or self._program.forks) and len(final) <= WORD_BITS:
+            outcome = int.from_bytes(np.packbits(reference[:, 0] & 1).tobytes(), "big") >> (-len(final) % 8)
+            even = support(self._program.circuit + stim.Circuit("\n".join(turns)), outcome, final)
+        return _Plan(tail, reference, columns if before else None, _Skewed(list(skewed), ups, downs), len(final), even)
 
     # ---- drawing -------------------------------------------------------------------------------------------------
 
     def _draw(self, plan: _Plan, shots: int, seed: int) -> tuple[KeyArray, IntArray]:
-        width = max(len(plan.reference), 2 * self._qubits)
+        if plan.support is not None:
+            need = plan.support.bytes_for(shots)
+            self._check_memory(plan.length, shots, -(-need // shots), min(shots, need), 0)
+            return plan.support.draw(shots, seed)
+        width = max(len(plan.reference), 2 * self._qubits) * (FORK_SHARE if self._program.forks else 1)
         chunk = min(shots, max(1 << 10, CHUNK_BITS // width & ~1023))
-        self._check_memory(plan.length, shots, chunk * width // 2)
+        narrow = plan.length <= WORD_BITS
+        rows = min(shots, 1 << plan.length) if narrow else shots
+        each = (ALONE_BYTES if shots <= chunk else MERGED_BYTES) if narrow else 8 - (-plan.length // 8)
+        self._check_memory(plan.length, shots, each, rows, chunk * width // 2)
         parts = self._chunks(plan, shots, seed, chunk)
-        if plan.length <= KEY_BITS:
-            return _merged([_counted(_keys(rows, plan.length), plan.length) for rows in parts])
+        if narrow:
+            tally = Tally()
+            for part in parts:
+                tally.add(*_counted(_keys(part, plan.length), plan.length))
+            return tally.table()
         found = np.empty((shots, -(-plan.length // 8)), dtype=np.uint8)
-        for place, rows in enumerate(parts):
-            found[place * chunk : place * chunk + len(rows)] = rows
+        for place, part in enumerate(parts):
+            found[place * chunk : place * chunk + len(part)] = part
         return found, np.ones(shots, dtype=np.int64)  # type: ignore[return-value]  # rows of wide results are bytes
 
     def _chunks(self, plan: _Plan, shots: int, seed: int, chunk: int) -> Iterator[ByteArray]:
@@ -216,7 +253,9 @@ class StimCircuit:
         for start in range(0, shots, chunk):
             if start:
                 frames.clear()
-            frames.do(self._program.circuit)
+            for stage in self._program.stages:
+                frames.do(stage.circuit)
+                _fork(frames, stage, plan.reference)
             frames.do(plan.tail)
             bits: ByteArray = frames.get_measurement_flips(bit_packed=True)
             bits ^= plan.reference
@@ -224,23 +263,40 @@ class StimCircuit:
                 _misread(bits, plan.skewed, chunk, generator)
             yield shot_major(bits if plan.columns is None else bits[plan.columns])[: min(chunk, shots - start)]
 
-    def _check_memory(self, length: int, shots: int, buffers: int) -> None:
-        """Refuse what does not fit, before it is drawn.
+    def _check_memory(self, length: int, shots: int, each: int, rows: int, buffers: int) -> None:
+        require_drawing("stim", shots, length, each=each, rows=rows, buffers=buffers, limit=self._limit)
 
-        Raises:
-            Unsupported: the result and what is needed to draw it take more bytes than the limit; both are named.
-        """
-        each = 8 - (-length // 8) if length > KEY_BITS else 32
-        need = each * (shots if length > KEY_BITS else min(shots, 1 << length)) + buffers
-        if self._limit is None and need < FREE_BYTES:
-            return
-        limit = memory_limit() if self._limit is None else self._limit
-        if need > limit:
-            origin = "80 % of the memory available now" if self._limit is None else "memory_limit_bytes"
-            raise Unsupported(
-                f"stim cannot draw this: {shots} shots of {length} bits need {need} bytes, the limit is {limit} ({origin}); "
-                f"ask for at most {max(0, limit - buffers) // each} shots at a time"
-            )
+
+def _fork(frames: stim.FlipSimulator, stage: Stage, reference: ByteArray) -> None:
+    """Apply the Paulis of a stage's forks to the frames of the shots that they are for."""
+    if not stage.forks:
+        return
+    shots = frames.batch_size
+    places = {place for fork in stage.forks for one in fork.conditions for place in one.places if place is not None}
+    bits = {place: frames.get_measurement_flips(record_index=place) ^ bool(reference[place, 0]) for place in places}
+    qubits = 1 + max(qubit for fork in stage.forks for _, qubit in fork.paulis)
+    masks = {letter: np.zeros((qubits, shots), dtype=np.bool_) for letter in "XZ"}
+    for fork in stage.forks:
+        chosen = np.ones(shots, dtype=np.bool_)
+        for condition in fork.conditions:
+            chosen &= _fulfilled(condition, bits, shots)
+        for letter, qubit in fork.paulis:
+            for part in PARTS[letter]:
+                masks[part][qubit] ^= chosen
+    for letter, mask in masks.items():
+        frames.broadcast_pauli_errors(pauli=letter, mask=mask)
+
+
+def _fulfilled(condition: Condition, bits: Mapping[int, BoolArray], shots: int) -> BoolArray:
+    """Return for each shot whether a condition is fulfilled."""
+    equal: BoolArray = np.ones(shots, dtype=np.bool_)
+    for position, place in enumerate(condition.places):
+        wanted = bool(condition.value >> position & 1)
+        if place is None:
+            equal &= not wanted
+        else:
+            equal &= bits[place] == wanted
+    return equal if condition.holds else ~equal
 
 
 def _misread(bits: ByteArray, skewed: _Skewed, shots: int, generator: np.random.Generator) -> None:
@@ -280,7 +336,7 @@ def _keys(rows: ByteArray, length: int) -> KeyArray:
     """Return packed rows of up to 64 bits as numbers."""
     padded = np.zeros((len(rows), 8), dtype=np.uint8)
     padded[:, : rows.shape[1]] = rows
-    keys: KeyArray = padded.view(">u8")[:, 0].astype(np.uint64) >> np.uint64(KEY_BITS - length)
+    keys: KeyArray = padded.view(">u8")[:, 0].astype(np.uint64) >> np.uint64(WORD_BITS - length)
     return keys
 
 
@@ -292,12 +348,3 @@ def _counted(keys: KeyArray, length: int) -> tuple[KeyArray, IntArray]:
         return seen.view(np.uint64), counts[seen]
     distinct, counts = np.unique(keys, return_counts=True)
     return distinct, counts
-
-
-def _merged(parts: Sequence[tuple[KeyArray, IntArray]]) -> tuple[KeyArray, IntArray]:
-    if len(parts) == 1:
-        return parts[0]
-    keys, places = np.unique(np.concatenate([part for part, _ in parts]), return_inverse=True)
-    counts = np.zeros(len(keys), dtype=np.int64)
-    np.add.at(counts, places, np.concatenate([part for _, part in parts]))
-    return keys, counts

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from qloom.devices.clifford import probabilities
 from qloom.devices.stim_program import FEED
 
 if TYPE_CHECKING:
@@ -170,18 +171,11 @@ def factors(name: str, arguments: Sequence[float]) -> FloatArray:
     >>> factors("X_ERROR", [0.1]).tolist()
     [1.0, 1.0, 0.8, 0.8]
     """
-    one = {"X_ERROR": (1, 0, 0), "Y_ERROR": (0, 1, 0), "Z_ERROR": (0, 0, 1)}
-    if name in one:
-        probabilities = [arguments[0] * share for share in one[name]]
-    elif name.startswith("DEPOLARIZE"):
-        count = 4 ** int(name[-1]) - 1
-        probabilities = [arguments[0] / count] * count
-    else:
-        probabilities = list(arguments)
+    each = probabilities(name, arguments)
     signs = -2.0 * ANTICOMMUTES
-    if len(probabilities) == 3:
-        single: FloatArray = 1.0 + signs[:, 1:] @ np.array(probabilities)
+    if len(each) == 3:
+        single: FloatArray = 1.0 + signs[:, 1:] @ np.array(each)
         return single
     anticommutes = (ANTICOMMUTES[:, None, :, None] + ANTICOMMUTES[None, :, None, :]) % 2
-    double: FloatArray = 1.0 - 2.0 * anticommutes.reshape(4, 4, 16)[:, :, 1:] @ np.array(probabilities)
+    double: FloatArray = 1.0 - 2.0 * anticommutes.reshape(4, 4, 16)[:, :, 1:] @ np.array(each)
     return double

@@ -18,6 +18,11 @@ LEASE = "QLOOM_LEASE"
 SUBMITTER = "QLOOM_SUBMITTER"
 """Variable of a supervisor: `pid:start time` of the process that the job must not outlive; not there when detached."""
 
+LINK = "QLOOM_LINK"
+"""Variable of a program whose devices are in a device server: the descriptor of its end of the link."""
+LINK_DESCRIPTOR = 3
+"""That descriptor, in the program and in the server."""
+
 CANCEL = "cancel"
 """Name of the request, and of its file in the job's folder: end the job for good."""
 SUSPEND = "suspend"
@@ -29,7 +34,7 @@ READY = b"ready"
 """The message of a fork server that takes attempts; any other says why it does not."""
 LARGEST_MESSAGE = 1 << 20
 
-_INTERNAL = (SUPERVISES, LEASE, SUBMITTER, "QLOOM_JOB_ID", "QLOOM_ATTEMPT")
+_INTERNAL = (SUPERVISES, LEASE, SUBMITTER, LINK, "QLOOM_JOB_ID", "QLOOM_ATTEMPT")
 
 
 def without_internals(environment: Mapping[str, str]) -> dict[str, str]:

@@ -200,8 +200,13 @@ class LocalExecutor:
         if problem := sandbox_problem(known_for_s=SANDBOX_KNOWN_S):
             raise Rejected(f"no sandbox on this machine, and without one the job is not run: {problem}")
 
+    def check_sealed(self) -> None:
+        """Return: each attempt here may have a device server, which its supervisor starts."""
+
     def _hand_over(self, job: JobSpec, place: JobFolder, attempt: int, lease: Lease, before: JobStatus) -> int | None:
         """Give the attempt to a fork server and return its process id; None where there is none that takes it."""
+        if job.sealed:  # its program must be no fork of a process that others use, and has a link besides
+            return None
         server = self._servers.ready(job) if self._servers is not None else None
         if server is not None and _was_lost_under(server, place, before):
             server.give_up("a job was lost under it")  # it was killed, even if its socket is still being closed

@@ -13,14 +13,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qloom.executors.handover import LEASE, SUBMITTER
+from qloom.executors.device_server import ServerProcess, start_device_server
+from qloom.executors.handover import LEASE, LINK, LINK_DESCRIPTOR, SUBMITTER
 from qloom.executors.output_lines import Listened
 from qloom.executors.program_process import Program, program_environment, start_program
 from qloom.executors.supervision import Attempt, Submitter, Supervision
 from qloom.kit import processes
 from qloom.kit.control_groups import ControlGroup
 from qloom.kit.job_folder import Lease
-from qloom.kit.sandbox import python_paths, sandbox_command
+from qloom.kit.sandbox import python_paths, sandbox_command, seen_in_sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD)
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+SEALED_STAGES = "QLOOM_SEALED_STAGES"
+"""Variable of the host: the folder of its sealed stages, which no program in a sandbox may see."""
 _BURY_S = 0.05
 """Time between two tries to remove a control group that the kernel still holds."""
 
@@ -88,6 +91,9 @@ def _boxed(attempt: Attempt, job: JobSpec, command: Sequence[str] | Callable[[],
         raise TypeError("a fork of the supervisor cannot be in a sandbox; give a command line")
     loads = attempt.command.loads if isinstance(attempt.command, Listened) else None
     shown = python_paths([Path.home(), attempt.folder.path], loads)
+    sealed = attempt.environment.get(SEALED_STAGES, "") if job.sealed else ""
+    if sealed and (place := seen_in_sandbox(Path(sealed), shown)):
+        raise OSError(f"the sealed stages in {sealed} are below {place}, which every sandbox shows; put them elsewhere")
     return sandbox_command(command, attempt.folder, attempt.number, memory_mb=job.resources.memory_mb, python=shown)
 
 
@@ -104,6 +110,7 @@ class Loop:
         self.attempts: list[Supervision] = []
         self._ready: dict[int, Callable[[], object]] = {}
         self._graves: list[ControlGroup] = []
+        self._servers: dict[int, ServerProcess] = {}  # program -> its device server
         self._poll = select.poll()
         self._wake, write = os.pipe()
         for descriptor in (self._wake, write):
@@ -126,6 +133,7 @@ class Loop:
     def turn(self, longest_s: float = float("inf")) -> bool:
         """Wait until something happens, no longer than `longest_s`, see to it, and return whether something has."""
         due = min((one.due() for one in self.attempts), default=float("inf"))
+        due = min([due, *(server.kill_at for server in self._servers.values())])
         if self._graves:
             longest_s = min(longest_s, _BURY_S)
         pause_s = min(max(0.0, due - time.monotonic()), longest_s)
@@ -135,6 +143,10 @@ class Loop:
                 ready()
         self._reap()
         now = time.monotonic()
+        for server in self._servers.values():
+            if now >= server.kill_at:
+                server.kill()
+                server.kill_at = float("inf")
         for one in self.attempts:
             one.tick(now)
         for one in [one for one in self.attempts if one.over]:
@@ -185,6 +197,8 @@ class Loop:
 
     def start(self, attempt: Attempt, job: JobSpec, command: Sequence[str] | Callable[[], int]) -> Program:
         environment = program_environment(job, attempt.folder, attempt.number, attempt.environment)
+        if job.sealed:
+            return self._start_linked(attempt, job, command, environment)
         if job.sandbox:
             command = _boxed(attempt, job, command)
         return start_program(command, environment, attempt.folder.work(attempt.number), job.resources)
@@ -214,6 +228,25 @@ class Loop:
 
     # ---- inside ------------------------------------------------------------------------------------------------------
 
+    def _start_linked(
+        self, attempt: Attempt, job: JobSpec, command: Sequence[str] | Callable[[], int], environment: dict[str, str]
+    ) -> Program:
+        """Start a device server and a program that has the other end of its link."""
+        server = start_device_server(attempt.folder, attempt.number, job, attempt.environment)
+        try:
+            if job.sandbox:
+                command = _boxed(attempt, job, command)
+            environment |= {LINK: str(LINK_DESCRIPTOR)}
+            where = attempt.folder.work(attempt.number)
+            program = start_program(command, environment, where, job.resources, server.link.fileno())
+        except OSError:
+            server.kill()
+            raise
+        finally:
+            server.link.close()
+        self._servers[program.pid] = server
+        return program
+
     def _finish(self, one: Supervision) -> None:
         self.attempts.remove(one)
         one.finish()
@@ -241,6 +274,9 @@ class Loop:
             self._ended(pid, os.waitstatus_to_exitcode(wait_status))
 
     def _ended(self, pid: int, exit_code: int) -> None:
+        if pid in self._servers:
+            self._servers[pid].leave()
+        self._servers = {program: server for program, server in self._servers.items() if server.pid != pid}
         for one in self.attempts:
             if one.program == pid:
                 one.ended(exit_code)

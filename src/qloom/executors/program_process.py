@@ -9,12 +9,12 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from qloom.executors.handover import without_internals
+from qloom.executors.handover import LINK_DESCRIPTOR, without_internals
 from qloom.kit.braket_environment import braket_environment
 from qloom.kit.processes import apply_limits, close_all_but, die_with_parent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from qloom.jobspecs import JobSpec
@@ -82,12 +82,23 @@ class Program:
 
 
 def start_program(
-    command: Sequence[str] | Callable[[], int], environment: Mapping[str, str], where: Path, resources: Resources
+    command: Sequence[str] | Callable[[], int],
+    environment: Mapping[str, str],
+    where: Path,
+    resources: Resources,
+    link: int | None = None,
 ) -> Program:
     """Start a program in a session of its own, in the folder `where`, with its output in pipes.
 
     It dies with the caller, whatever kills that. A command that cannot be started says so on its standard error and
     exits 127. The caller must have no threads: what runs between fork and exec is Python.
+
+    Args:
+        command: its command line, or a function that is run in a fork of this process.
+        environment: all its variables.
+        where: the folder it starts in.
+        resources: its limits.
+        link: descriptor of its end of the link to a device server, which it gets as `LINK_DESCRIPTOR`; None for none.
 
     Raises:
         OSError: no process or pipe could be made.
@@ -98,7 +109,10 @@ def start_program(
         die_with_parent(supervisor)
         apply_limits(resources)
         os.chdir(where)
-        return run_here(command, environment) if callable(command) else _execute(command, environment)
+        if link is not None:
+            os.dup2(link, LINK_DESCRIPTOR)
+        kept = {0, 1, 2} if link is None else {0, 1, 2, LINK_DESCRIPTOR}
+        return run_here(command, environment, kept) if callable(command) else _execute(command, environment)
 
     return fork_program(become, str(command))
 
@@ -168,9 +182,9 @@ def _prefer_for_out_of_memory() -> None:
         os.close(descriptor)
 
 
-def run_here(run: Callable[[], int], environment: Mapping[str, str]) -> int:
-    """Run a program in this fork, without a second start of the interpreter."""
-    close_all_but({0, 1, 2})  # above all the lease: held here, it would outlive the supervisor
+def run_here(run: Callable[[], int], environment: Mapping[str, str], kept: Collection[int] = (0, 1, 2)) -> int:
+    """Run a program in this fork, without a second start of the interpreter; of its descriptors these are kept."""
+    close_all_but(kept)  # above all the lease: held here, it would outlive the supervisor
     become_an_interpreter()
     set_environment(environment)
     try:

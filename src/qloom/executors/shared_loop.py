@@ -114,6 +114,8 @@ class SharedLoop(Loop):
         return found
 
     def start(self, attempt: Attempt, job: JobSpec, command: Sequence[str] | Callable[[], int]) -> Program:
+        if job.sealed:  # its program must be no fork that others shared memory with
+            return super().start(attempt, job, command)
         box = self._box(attempt, job) if job.sandbox and job.kind == "program" else None
         if box is None and not callable(command):
             return super().start(attempt, job, command)

@@ -161,7 +161,9 @@ class Supervision:
         self._folder, self._attempt, self._lease, self._command, _, self._submitter, _ = attempt
         self._job = self._folder.spec()
         self._resources = self._job.resources
-        self._wrappers = PROCESSES if self._job.sandbox else 0
+        self._wrappers = (PROCESSES if self._job.sandbox else 0) + bool(
+            self._job.sealed
+        )  # the device server is none of the user's
         self._begun = time.monotonic()
         self._status = JobStatus(
             state=JobState.RUNNING, attempt=self._attempt, started_at=time.time(), pid=os.getpid(), host=os.uname().nodename

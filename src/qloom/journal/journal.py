@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from itertools import chain
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 import qloom.journal.records as records
@@ -16,8 +16,10 @@ from qloom.journal.lanes import LaneRecorder
 from qloom.journal.ledger import Ledger
 from qloom.kit.values import dumps, loads
 from qloom.results import Engine
+from qloom.results.stages import plain
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from qloom.tasks import Compiled
@@ -50,6 +52,8 @@ class Journal:
         self._starts: dict[str, tuple[int, int]] = {}
         self._engines: dict[str, Engine] = {}
         self._lock = threading.RLock()
+        self._numbers = count()  # of lanes, for the whole segment
+        self._left = [0, 0]
 
     @classmethod
     def open(
@@ -97,12 +101,12 @@ class Journal:
     @property
     def executed(self) -> int:
         """Quantum tasks computed in this attempt."""
-        return sum(lane.executed for lane in self._lanes.values())
+        return self._left[0] + sum(lane.executed for lane in self._lanes.values())
 
     @property
     def replayed(self) -> int:
         """Quantum tasks answered from the journal in this attempt."""
-        return sum(lane.replayed for lane in self._lanes.values())
+        return self._left[1] + sum(lane.replayed for lane in self._lanes.values())
 
     @property
     def problems(self) -> list[str]:
@@ -113,10 +117,21 @@ class Journal:
         lane = self._lanes.get(name)
         if lane is None:
             with self._lock:
+                if (lane := self._lanes.get(name)) is not None:
+                    return lane
                 position, metric = self._starts.get(name, (0, 0))
-                fresh = LaneRecorder(self._ledger, name, len(self._lanes), position=position, metric=metric)
-                lane = self._lanes.setdefault(name, fresh)
+                lane = LaneRecorder(self._ledger, name, next(self._numbers), position=position, metric=metric)
+                self._lanes[name] = lane
         return lane
+
+    def leave(self, name: str) -> None:
+        """Forget a lane in which nothing more is asked in this attempt: many short lanes take no memory. Its records stay."""
+        with self._lock:
+            lane = self._lanes.pop(name, None)
+            if lane is not None:
+                self._left[0] += lane.executed
+                self._left[1] += lane.replayed
+                lane.end()
 
     def save_checkpoint(self, data: dict[str, Any]) -> None:
         """Record data together with the position of every lane. Durable (fdatasync) on return.
@@ -187,6 +202,13 @@ class Journal:
             self._ledger.writer().append(records.COMPILED, encode((prepared, *compiled)))
             here[prepared] = compiled
             return before
+
+    def note_stages(self, notes: Sequence[Mapping[str, Any]]) -> None:
+        with self._lock:
+            text, kind = dumps(plain(list(notes)), "what the stages noted"), records.STAGES
+            if len(text) > LARGE:
+                text, kind = self._ledger.keep_blob(text), kind | records.LARGE_FLAG
+            self._ledger.writer().append(kind, text)
 
     def close(self) -> None:
         if not self._ledger.refusal:

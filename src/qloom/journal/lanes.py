@@ -160,6 +160,13 @@ class LaneRecorder:
         # As a replay gives it: tuples are lists the first time too.
         return loads(text)
 
+    def next_seed(self) -> int:
+        if self._gate is not None:
+            self._gate()
+        state = self._seed_start.copy()
+        state.update(b"%d|drawn" % self._position)
+        return int.from_bytes(state.digest(), "big")
+
     def now(self, read: Callable[[], float]) -> float:
         found = self._meet(records.NOW, _NOW)
         if found is not _MISSING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import qloom.journal.records as records
 from qloom.errors import CorruptRecord
 from qloom.journal.segments import FRAME_SIZE, HEADER_SIZE, raise_unreadable, read_segment
-from qloom.results import Engine, Result
+from qloom.kit.values import loads
+from qloom.results import Engine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +38,7 @@ class JournalView:
         checkpoints: how many were saved.
         quantum_s: seconds that computing the answers took, in all lanes together; of a lane that was killed, and of one that is
             computing, the last 0.2 s may be missing.
-        stages: what each stage of the pipeline did for the answer recorded last; empty without a pipeline.
+        stages: what each stage of the pipeline did for a late answer; empty without a pipeline.
         attempts: numbers of the attempts that recorded something.
         problems: unfinished tails and damage, as sentences. A process that is writing leaves an unfinished tail for moments.
     """
@@ -75,7 +76,7 @@ def read_journal(checkpoint_dir: Path) -> JournalView:
         engines=list(dict.fromkeys(view.engines)),
         checkpoints=view.checkpoints,
         quantum_s=sum(view.took.values()),
-        stages=view.stages(records.blob_folder(checkpoint_dir)),
+        stages=view.stages,
         attempts=sorted({file.attempt for file in files}),
         problems=view.problems,
     )
@@ -91,22 +92,7 @@ class _Gathering:
         self.checkpoints = 0
         self.took: dict[tuple[Path, int], float] = {}
         self.problems: list[str] = []
-        self._answer: tuple[int, bytes] | None = None
-
-    def stages(self, blobs: Path) -> list[dict[str, Any]]:
-        """Return what the stages of a pipeline did for the last answer."""
-        if self._answer is None:
-            return []
-        import qloom.journal.codec as codec  # loads msgspec
-        import qloom.journal.history as history
-
-        kind, payload = self._answer
-        try:
-            _, _, packed = codec.decode_answer(history.content_of(kind, payload, blobs, records.PLACE_SIZE))
-        except CorruptRecord as error:
-            self.problems.append(str(error))
-            return []
-        return list(Result.unpack(packed).stages)
+        self.stages: list[dict[str, Any]] = []
 
     def read(self, file: SegmentFile, blobs: Path) -> None:
         lanes: dict[int, str] = {}
@@ -120,7 +106,6 @@ class _Gathering:
         plain = kind & ~records.LARGE_FLAG
         if plain == records.ANSWER:
             self.executed += 1
-            self._answer = kind, payload
             return
         import qloom.journal.codec as codec  # loads msgspec
 
@@ -134,6 +119,10 @@ class _Gathering:
             self.checkpoints += 1
         elif plain == records.ENGINE:
             self.engines.append(Engine(*codec.decode(payload)[1]))
+        elif plain == records.STAGES:
+            import qloom.journal.history as history
+
+            self.stages = loads(history.content_of(kind, payload, blobs))
         elif plain == records.TOOK:
             self.took[path, records.PLACE.unpack_from(payload)[0]] = codec.decode(payload[records.PLACE_SIZE :])[0]
         elif plain == records.DROPPED:

@@ -15,6 +15,7 @@
 | `CHECKPOINT` | - | positions of the lanes, data as JSON |
 | `ENGINE` | - | digest of a prepared structure, its engine |
 | `COMPILED` | - | digest of a prepared structure; source, digest and compiler of what a compiler made of it |
+| `STAGES` | - | what the stages of a pipeline did for a late answer, JSON |
 | `DROPPED` | lane, ordinal | metric number: what was recorded from here on is no longer part of the job |
 | `TOOK` | lane, ordinal | seconds that the lane's answers took to compute so far in this segment |
 
@@ -48,10 +49,11 @@ ENGINE = 12
 DROPPED = 13
 TOOK = 14
 COMPILED = 15
+STAGES = 16
 
 CALLS = frozenset({ANSWER, INTENT, FAILED, STEP, NOW})
 """Kinds that a replay meets in place of a call."""
-KNOWN = frozenset(range(OPENED, COMPILED + 1))
+KNOWN = frozenset(range(OPENED, STAGES + 1))
 
 LARGE_FLAG = 0x80
 

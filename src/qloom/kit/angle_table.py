@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING
 
 from qloom.circuits.expressions import Expression
@@ -20,6 +21,30 @@ STEP = 1e-30
 """Imaginary step of the derivative of a formula: its square vanishes beside 1, so the derivative is exact to rounding."""
 
 
+class Column(Expression):
+    """An angle that is a number in each of several circuits of one structure: no formula, though it stands where one may.
+
+    Args:
+        values: the number in each circuit, rad, shape (circuits,).
+    """
+
+    __slots__ = ("values",)
+
+    def __init__(self, values: FloatArray) -> None:
+        super().__init__(("column", id(self)))
+        self.values = values
+
+    def __neg__(self) -> Column:
+        return Column(-self.values)
+
+    def affine(self) -> None:
+        """Return None: its number differs from circuit to circuit."""
+
+    def parameters(self) -> tuple[str, ...]:
+        """Return that it has none."""
+        return ()
+
+
 class AngleTable:
     """All angles of a compiled circuit, worked out together.
 
@@ -28,7 +53,7 @@ class AngleTable:
 
     Args:
         names: the parameters, in the order of an array's columns.
-        angles: numbers and formulas (rad).
+        angles: numbers and formulas (rad); with columns, `of_each` gives the tables to be used.
 
     >>> import numpy as np
     >>> from qloom.circuits import Parameter
@@ -42,20 +67,44 @@ class AngleTable:
 
         self.names = tuple(names)
         columns = {name: column for column, name in enumerate(self.names)}
-        self.index = np.zeros(len(angles), dtype=np.intp)
-        self.scale = np.zeros(len(angles))
-        self.offset = np.zeros(len(angles))
+        index, scale, offset = [0] * len(angles), [0.0] * len(angles), [0.0] * len(angles)
         self.formulas: list[tuple[int, Expression]] = []
+        self._columns: list[tuple[int, Column]] = []
         for slot, angle in enumerate(angles):
-            affine = angle.affine() if isinstance(angle, Expression) else None
-            if affine is not None:
-                self.scale[slot], self.offset[slot] = affine.scale, affine.offset
-                self.index[slot] = columns.get(affine.parameter or "", 0)
-            elif isinstance(angle, Expression):
-                self.formulas.append((slot, angle))
+            if not isinstance(angle, Expression):
+                offset[slot] = angle
+            elif isinstance(angle, Column):
+                self._columns.append((slot, angle))
+            elif (affine := angle.affine()) is not None:
+                name, scale[slot], offset[slot] = affine
+                index[slot] = columns[name] if name is not None else 0
             else:
-                self.offset[slot] = angle
-        self._constant = self.offset.tolist() if not self.scale.any() and not self.formulas else None
+                self.formulas.append((slot, angle))
+        self.index, self.scale, self.offset = np.array(index, dtype=np.intp), np.array(scale), np.array(offset)
+        self._constant = offset if not any(scale) and not self.formulas else None
+
+    def of_each(self, circuits: int) -> list[AngleTable]:
+        """Return the table of each of several circuits of one structure, their columns opened.
+
+        >>> import numpy as np
+        >>> from qloom.circuits import Parameter
+        >>> one, two = AngleTable(["a"], [Parameter("a"), Column(np.array([0.5, 0.7]))]).of_each(2)
+        >>> one.row(np.array([3.0])), two.row(np.array([3.0]))
+        ([3.0, 0.5], [3.0, 0.7])
+        """
+        import numpy as np
+
+        offsets = np.tile(self.offset, (circuits, 1))
+        if self._columns:
+            offsets[:, [slot for slot, _ in self._columns]] = np.array([angle.values for _, angle in self._columns]).T
+        return [self._with(offset) for offset in offsets]
+
+    def _with(self, offset: FloatArray) -> AngleTable:
+        """Return this table with other numbers, everything else shared."""
+        table = copy(self)
+        table.offset, table._columns = offset, []  # noqa: SLF001  our own kind
+        table._constant = None if self._constant is None else offset.tolist()  # noqa: SLF001  our own kind
+        return table
 
     def row(self, parameters: FloatArray) -> list[float]:
         """Return the angles of one parameter set, shape (parameters,)."""

@@ -17,6 +17,7 @@ jobs/<job_id>/
                          hyperparameters.json, those of the hybrid job that it ran last
   attempts/<n>/          ended.json: the status in which an attempt ended that another one followed
   attempts/<n>/          supervisor.log, processes.json: the supervisor's own words, and what it runs, where that took a while
+  sealed/                journal and log of the device server of a job with sealed stages; never seen in a sandbox
   status.json            where the job stands; replaced in one step
   cancel, suspend        somebody asks for that; holds the number of the attempt that is meant
   lease                  locked (flock) by the supervisor for as long as it lives
@@ -87,6 +88,15 @@ class JobFolder:
     def checkpoints(self) -> Path:
         """Checkpoints and the journal."""
         return self.path / "checkpoints"
+
+    @property
+    def sealed(self) -> Path:
+        """What the program of a job with sealed stages must not see: journal and log of its device server."""
+        return self.path / "sealed"
+
+    def sealed_log(self, attempt: int) -> Path:
+        """What the device server of one attempt says."""
+        return self.sealed / f"{attempt}.log"
 
     @property
     def results(self) -> Path:

@@ -56,7 +56,7 @@ def waves(step: Instruction, position: int) -> Waves:
     (Waves(base=1.0, highest=1), Waves(base=0.5, highest=2))
     """
     if step.kind != "gate":
-        what = "a probability" if step.kind == "channel" else f"the parameter of {step.name}"
+        what = "a probability" if step.kind == "channel" else "the duration"
         raise Unsupported(
             f"no derivative by {what} of {step.name} on qubits {list(step.qubits)}: only angles of gates can be shifted; bind it"
         )

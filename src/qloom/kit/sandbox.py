@@ -60,6 +60,8 @@ def sandbox_command(
     rows += [["--ro-bind", str(path), str(path)] for path in python]
     rows += [["--tmpfs", jobs], ["--ro-bind", job, job]]  # over what is there: no other job is seen
     rows += [["--bind", str(path), str(path)] for path in (folder.checkpoints, folder.results, folder.attempt(attempt))]
+    if folder.sealed.is_dir():
+        rows += [["--tmpfs", str(folder.sealed)], ["--remount-ro", str(folder.sealed)]]
     rows += [["--remount-ro", jobs], ["--remount-ro", "/"]]
     rows += [["--setenv", "HOME", "/tmp"], ["--setenv", "TMPDIR", "/tmp"]]  # noqa: S108  the sandbox's own
     rows += [["--chdir", str(folder.work(attempt)), "--", *command]]
@@ -110,6 +112,24 @@ def python_paths(hidden: Iterable[Path], loads: Iterable[str] | None = None) -> 
         if not covered and path.exists() and not any(place.is_relative_to(path) for place in secret):
             kept.append(path)
     return kept[known:]
+
+
+def seen_in_sandbox(path: Path, shown: Iterable[Path]) -> Path | None:
+    """Return the folder that a sandbox shows a path with; None where it does not show it.
+
+    Args:
+        path: what is to be hidden, or a folder above it.
+        shown: what is shown besides the system; see `python_paths`.
+
+    >>> seen_in_sandbox(Path("/usr/lib/secret"), []), seen_in_sandbox(Path("/srv/secret"), [Path("/srv/python")])
+    (PosixPath('/usr'), None)
+    """
+    places = [*map(Path, _SYSTEM), *shown]
+    for place in places:
+        for one in (path.absolute(), path.resolve()):
+            if one.is_relative_to(place) or one.is_relative_to(place.resolve()) or place.is_relative_to(one):
+                return place
+    return None
 
 
 def sandbox_problem(*, known_for_s: float = 0.0) -> str:

@@ -41,6 +41,8 @@ _SHRINK = 0.9
 """What is thrown away leaves this part of the bound, so that not every write has to throw something away."""
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _numbers = count()
+_said: set[tuple[str, int | None]] = set()
+"""Folders that this process has warned of, with the kind of the error: each device that is made has a cache of its own."""
 
 
 class _Seen(NamedTuple):
@@ -99,7 +101,8 @@ class TextCache:
     def keep(self, key: str, text: str) -> str:
         """Keep a text under a key, and return what stands there now: the earlier text where another process was first.
 
-        A folder that cannot be written leaves everything as it was. That is said once, in a warning, and not tried again.
+        A folder that cannot be written leaves everything as it was. That is said once in a process, in a warning, and this cache
+        does not try again.
         """
         content = f"{FORMAT} {key} {_digest(key, text.encode())}\n".encode() + text.encode()
         if self._is_broken or len(content) > self.limit_bytes:
@@ -195,6 +198,10 @@ class TextCache:
             if self._is_broken:
                 return
             self._is_broken = True
+        trouble = (os.path.abspath(self.folder), error.errno)  # noqa: PTH100  without a look at the disk
+        if trouble in _said:
+            return
+        _said.add(trouble)
         log.warning(
             "the cache %s cannot be written (%s), so what it would hold is worked out anew each time; make room, make the folder "
             "writable, or choose another one (QLOOM_HOME)",

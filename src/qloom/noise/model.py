@@ -210,6 +210,18 @@ class NoiseModel:
         """Return (probability to read 1 where the state is 0, probability to read 0 where it is 1), or None for no errors."""
         return self.qubit(qubit).readout
 
+    @property
+    def durations_s(self) -> dict[str, float]:
+        """How long gates take (s), as a device spec has it: by name, the longest of all places; empty where none takes time.
+
+        >>> NoiseModel.thermal(t1_s=1e-4, t2_s=1e-4, durations_s={"cx": 3e-7, "default:1": 3.5e-8}).durations_s
+        {'cx': 3e-07, 'default:1': 3.5e-08, 'default': 0.0}
+        """
+        longest = {name: max(entry.duration_s for entry in table.values()) for name, table in self._gates.items() if table}
+        if not any(longest.values()):
+            return {}
+        return {**longest, DEFAULT: 0.0, **({} if self.dt_s is None else {"dt": self.dt_s})}
+
     def needs(self) -> frozenset[str]:
         """Return the names of all channels that `apply` may insert.
 

@@ -366,6 +366,8 @@ class Context:
 
     def close(self) -> None:
         """Close what is open. Idempotent."""
+        for device in self.devices.opened:
+            device.finish()
         self._recorder.close()
 
     def __repr__(self) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from qloom.errors import InvalidProgram, InvalidSetting, UnknownName
 from qloom.limits import Budget, Resources
+from qloom.pipelines import chain_to_json, read_pipeline
 from qloom.programs.parameters import EMPTY, Misfit, ProgramParameter, bind, checked, json_schema, read_signature, refuse, resolve
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class RunOptions:
         device: what `ctx.device` is; None for the default device.
         devices: name in the program -> device name, for `ctx.devices`.
         executor: where the classical part runs; None for the default executor.
-        pipeline: names of stages, innermost first.
+        pipeline: stages round every device, from the device outward: names, or objects with options, as JSON.
         seed: an integer from 0 up that decides every random number; None for a fresh one.
         budget: a hard wall on what a job may spend.
         resources: limits of a job.
@@ -48,7 +49,7 @@ class RunOptions:
     device: str | None = None
     devices: dict[str, str] = field(default_factory=dict)
     executor: str | None = None
-    pipeline: tuple[str, ...] = ()
+    pipeline: tuple[Any, ...] = ()
     seed: int | None = None
     budget: Budget | None = None
     resources: Resources = field(default_factory=Resources)
@@ -273,6 +274,10 @@ def _resources(name: str, value: object) -> Resources:
     return value
 
 
+def _pipeline(_name: str, value: object) -> tuple[Any, ...]:
+    return tuple(chain_to_json(read_pipeline(value)))
+
+
 def _flag(name: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise _refused(name, "True or False", value)
@@ -296,7 +301,7 @@ _READERS: dict[str, Callable[[str, object], object]] = {
     "device": _text,
     "devices": _mapping,
     "executor": _text,
-    "pipeline": _texts,
+    "pipeline": _pipeline,
     "seed": _seed,
     "budget": _budget,
     "resources": _resources,

@@ -11,7 +11,7 @@ from qloom.kit.values import dumps, loads
 
 if TYPE_CHECKING:
     import hashlib
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from qloom.contracts import Device, Prepared
     from qloom.results import Engine, Result
@@ -49,6 +49,7 @@ class DirectLane:
         self._name = name
         self._metrics = metrics
         self._ordinals = count()
+        self._calls = 0  # as far as they got, for a look ahead
         self._in_step = False
         self._seed_start: hashlib.blake2b | None = None
 
@@ -71,6 +72,13 @@ class DirectLane:
         result = handle.result()
         self.executed += 1
         return result
+
+    def next_seed(self) -> int:
+        if self._seed is None:
+            return int.from_bytes(os.urandom(8), "big")
+        state = self._start().copy()
+        state.update(b"%d|drawn" % self._calls)
+        return int.from_bytes(state.digest(), "big")
 
     def step(self, name: str, arguments: bytes, compute: Callable[[], Any]) -> Any:
         self._next()
@@ -95,7 +103,9 @@ class DirectLane:
                 f"a call on lane {self._name!r} inside a step: a replay does not run steps again, so it would not meet "
                 "this call. Ask the device before or after the step; inside one only metrics can be logged"
             )
-        return next(self._ordinals)
+        ordinal = self._calls = next(self._ordinals)
+        self._calls += 1
+        return ordinal
 
     def _next_seed(self, given: int | None) -> int:
         ordinal = self._next()
@@ -155,6 +165,9 @@ class DirectRecorder:
 
     def compiled_as(self, prepared: str, compiled: Compiled) -> Compiled | None:
         return None
+
+    def note_stages(self, notes: Sequence[Mapping[str, Any]]) -> None:
+        """Nothing is recorded: the result itself has them."""
 
     def close(self) -> None:
         """There is nothing to close."""

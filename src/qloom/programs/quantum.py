@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qloom.contracts import FromCompiler
 from qloom.errors import InvalidObservable, InvalidTask
-from qloom.kit.parameter_shift import ShiftedCircuit, joined_shifts
 from qloom.kit.precision import largest_variances, read_precision, to_precision
 from qloom.programs.direct import DirectLane
+from qloom.programs.picking import PickingTask, picks
+from qloom.programs.pipelined import Bench, PipelinedTask
+from qloom.programs.shifts import Shifts
 from qloom.tasks import LARGEST_SEED, Question, compiled_otherwise, read_parameters, read_seed, read_shots
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
     from qloom.circuits import Circuit, Observable
     from qloom.contracts import Device, Lane, Prepared, Recorder
+    from qloom.programs.pipelined import Pipeline, StageOptions
+    from qloom.programs.task import Task
     from qloom.results import Engine, Result
     from qloom.specs import DeviceSpec
     from qloom.tasks import Compiled, FloatArray, ParameterValues
@@ -74,14 +78,14 @@ class PreparedTask:
         "_names",
         "_prepared",
         "_shape",
-        "_shifted",
+        "_shifts",
     )
 
     def __init__(self, prepared: Prepared, device: Device, lane: Callable[[], Lane], given: Given, *, bills: bool) -> None:
         import numpy as np
 
         self._given = given
-        self._shifted: list[tuple[ShiftedCircuit, PreparedTask]] | None = None
+        self._shifts: Shifts | None = None
         self._prepared = prepared
         self._device = device
         self._lane = lane
@@ -108,7 +112,14 @@ class PreparedTask:
         """Equal for equal circuits, observables and device options, on every machine."""
         return self._digest
 
-    def run(self, parameters: ParameterValues = None, shots: int = 1000, *, seed: int | None = None) -> Result:
+    def run(
+        self,
+        parameters: ParameterValues = None,
+        shots: int = 1000,
+        *,
+        seed: int | None = None,
+        stage_options: StageOptions = None,
+    ) -> Result:
         """Sample each circuit for each parameter set.
 
         Args:
@@ -116,12 +127,15 @@ class PreparedTask:
                 (parameters,) or (sets, parameters), columns in the order of `parameters`.
             shots: for each circuit and set.
             seed: decides every sample, from 0 to 2**64 - 1; the job's seed, the lane and the call's place in it when None.
+            stage_options: for a device with a pipeline; refused here.
 
         Raises:
             InvalidTask: shots below 1, parameters missing, surplus, NaN.
             Divergence: a resumed job asks something else than it did before.
             Misuse: the calling thread or asyncio task has no lane.
         """
+        if stage_options is not None:
+            raise _no_pipeline(stage_options)
         if type(shots) is not int or shots < 1:
             shots = read_shots(shots)
         if seed is not None and (type(seed) is not int or not 0 <= seed <= LARGEST_SEED):
@@ -144,11 +158,12 @@ class PreparedTask:
         *,
         precision: float | None = None,
         seed: int | None = None,
+        stage_options: StageOptions = None,
     ) -> Result:
         """Return expectation values with standard errors, shape (circuits x sets, observables).
 
         Args:
-            parameters, seed: as for `run`.
+            parameters, seed, stage_options: as for `run`.
             shots: None for exact values, where the device has them; else shots for each measurement group.
             precision: the largest standard error wanted, instead of shots: as many are taken as that needs, in a few quantum
                 tasks. The interval of 1.96 standard errors holds the true value at least 93 times in 100.
@@ -158,6 +173,8 @@ class PreparedTask:
             Unsupported: exact values asked of a device that has none; a precision that needs more shots than make sense.
             Divergence, Misuse: as for `run`.
         """
+        if stage_options is not None:
+            raise _no_pipeline(stage_options)
         if precision is not None:
             return self._estimate_to(parameters, shots, precision, seed)
         if shots is not None and (type(shots) is not int or shots < 1):
@@ -188,14 +205,21 @@ class PreparedTask:
 
         return to_precision(measure, read_precision(precision), largest_variances(self._given.observables))
 
-    def gradient(self, parameters: ParameterValues = None, shots: int | None = None, *, seed: int | None = None) -> Result:
+    def gradient(
+        self,
+        parameters: ParameterValues = None,
+        shots: int | None = None,
+        *,
+        seed: int | None = None,
+        stage_options: StageOptions = None,
+    ) -> Result:
         """Return values and their derivatives, shape (circuits x sets, observables, parameters).
 
         A device with gradients of its own works them out (adjoint differentiation); on any other, and with shots, they come
         from values at shifted angles, in one quantum task for each circuit and set.
 
         Args:
-            parameters, seed: as for `run`.
+            parameters, seed, stage_options: as for `run`.
             shots: None for exact derivatives; else shots for each value that goes in. Standard errors of the derivatives are
                 then in the result's `metadata["gradient_standard_errors"]`, in the same shape.
 
@@ -204,6 +228,8 @@ class PreparedTask:
             Unsupported: the circuit has a parameter that cannot be differentiated; or no exact values on this device.
             Divergence, Misuse: as for `run`.
         """
+        if stage_options is not None:
+            raise _no_pipeline(stage_options)
         if shots is not None or not self._given.gradients:
             return self._gradient_by_shifts(parameters, shots, seed)
         array, content, sets = self._read(parameters)
@@ -220,17 +246,30 @@ class PreparedTask:
     def _gradient_by_shifts(self, parameters: ParameterValues, shots: int | None, seed: int | None) -> Result:
         if not self._given.observables:
             raise InvalidTask("prepared without observables, so there is nothing to estimate; prepare(circuit, observables=...)")
-        if self._shifted is None:
-            shifted = [ShiftedCircuit(circuit) for circuit in self._given.circuits]
-            self._shifted = [(one, self._given.prepare(one.circuit)) for one in shifted]
-        array = self._read(parameters)[0].reshape(-1, len(self._names))
-        first = None if seed is None else read_seed(seed)
-        parts: list[tuple[ShiftedCircuit, FloatArray, Result]] = []
-        for one, task in self._shifted:
-            for row in array:
-                start = None if first is None else (first + len(parts)) & LARGEST_SEED
-                parts.append((one, row, task.estimate(one.sets(row), shots, seed=start)))
-        return joined_shifts(parts, sets=len(array), shots=shots)
+        if self._shifts is None:
+            self._shifts = Shifts(self._given.circuits, self._given.prepare)
+        return self._shifts.gradient(self._read(parameters)[0].reshape(-1, len(self._names)), shots, seed)
+
+    def ask(self, kind: str, parameters: ParameterValues, shots: int | None, seed: int | None, options: str) -> Result:
+        """Ask a question with pipeline options in it: what a pipeline round this task does.
+
+        Args:
+            kind: `sample` or `estimate`.
+            parameters, shots, seed: as `run` and `estimate` take them, checked.
+            options: JSON text that is part of the question.
+        """
+        array, content, sets = self._read(parameters)
+        question = _new_question(Question, (kind, self._digest, content, sets, shots, seed, options))
+        if self._bills:
+            return self._lane().ask_billed(question, self._device, self._prepared)
+        prepared = self._prepared
+
+        def compute(seed: int) -> Result:
+            if kind == "sample":
+                return prepared.run(array, shots or 0, seed=seed)
+            return prepared.estimate(array, shots, seed=seed)
+
+        return self._lane().ask(question, compute)
 
     def _read(self, values: ParameterValues) -> tuple[FloatArray, bytes, int]:
         """Return the numbers as an array, as little-endian bytes, and how many sets they are."""
@@ -260,6 +299,7 @@ class QuantumDevice:
         lanes: returns the lane of whoever calls; without it a lane that only draws seeds.
         intake: turns what a program brings (QASM text, other libraries' circuits) into a `Circuit`.
         recorder: records the engine of each prepared structure, where there is a journal.
+        pipeline: the stages round the device; None for none.
 
     Attributes:
         engine: what computed last; None before the first `prepare`.
@@ -277,14 +317,17 @@ class QuantumDevice:
         lanes: Callable[[], Lane] | None = None,
         intake: Callable[[Any], Circuit],
         recorder: Recorder | None = None,
+        pipeline: Pipeline | None = None,
     ) -> None:
         self._device = device
+        self._pipeline = pipeline
+        self._pipelined: list[PipelinedTask | PickingTask] = []
         self._lane = lanes or _always(DirectLane())
         self._intake = intake
         self._recorder = recorder
         self._bills: bool | None = None
         self._gradients = False
-        self._recent: dict[tuple[str, ...], PreparedTask] = {}
+        self._recent: dict[tuple[str, ...], Task] = {}
         self._guard = threading.Lock()
         self.engine: Engine | None = None
         self.problems: list[str] = []
@@ -302,7 +345,7 @@ class QuantumDevice:
         """Return every reason why these circuits cannot run here; empty where they can. Submits nothing."""
         return self._device.check(self._read_circuits(circuits), None if shots is None else read_shots(shots))
 
-    def prepare(self, circuits: Any, observables: Observables = None) -> PreparedTask:
+    def prepare(self, circuits: Any, observables: Observables = None) -> Task:
         """Make circuits ready to run many times.
 
         Args:
@@ -315,7 +358,7 @@ class QuantumDevice:
             Unsupported: the device cannot run it; every reason is in the message.
             InvalidTask: no circuits, different parameters, observables on another number of qubits.
         """
-        return self._prepare(self._read_circuits(circuits), read_observables(observables))
+        return self._made(self._read_circuits(circuits), read_observables(observables))
 
     def run(
         self,
@@ -323,13 +366,15 @@ class QuantumDevice:
         shots: int = 1000,
         seed: int | None = None,
         parameters: ParameterValues = None,
+        *,
+        stage_options: StageOptions = None,
     ) -> Result:
         """Sample a circuit: `prepare` and `run` in one; the last circuits used so stay prepared.
 
         Raises:
             As `prepare` and `PreparedTask.run`.
         """
-        return self._remembered(circuit, None).run(parameters, shots, seed=seed)
+        return self._remembered(circuit, None).run(parameters, shots, seed=seed, stage_options=stage_options)
 
     def estimate(
         self,
@@ -339,13 +384,16 @@ class QuantumDevice:
         shots: int | None = None,
         seed: int | None = None,
         precision: float | None = None,
+        *,
+        stage_options: StageOptions = None,
     ) -> Result:
         """Return expectation values with standard errors: `prepare` and `estimate` in one.
 
         Raises:
             As `prepare` and `PreparedTask.estimate`.
         """
-        return self._remembered(circuit, observables).estimate(parameters, shots, precision=precision, seed=seed)
+        task = self._remembered(circuit, observables)
+        return task.estimate(parameters, shots, precision=precision, seed=seed, stage_options=stage_options)
 
     def gradient(
         self,
@@ -354,13 +402,31 @@ class QuantumDevice:
         parameters: ParameterValues = None,
         shots: int | None = None,
         seed: int | None = None,
+        *,
+        stage_options: StageOptions = None,
     ) -> Result:
         """Return values and their derivatives: `prepare` and `gradient` in one.
 
         Raises:
             As `prepare` and `PreparedTask.gradient`.
         """
-        return self._remembered(circuit, observables).gradient(parameters, shots, seed=seed)
+        return self._remembered(circuit, observables).gradient(parameters, shots, seed=seed, stage_options=stage_options)
+
+    def finish(self) -> None:
+        """Record what stages did last, where there is a journal: called when the program ends."""
+        for task in self._pipelined:
+            task.note()
+
+    def _made(self, circuits: Circuit | list[Circuit], observables: Observable | list[Observable] | None) -> Task:
+        if self._pipeline is None or not self._pipeline.chain:
+            return self._prepare(circuits, observables)
+        given = circuits if isinstance(circuits, list) else [circuits]
+        asked = observables if isinstance(observables, list) else [] if observables is None else [observables]
+        bench = Bench(self._device, self._lane, self._prepare, self._recorder)
+        kind = PickingTask if picks(self._pipeline.chain, self._pipeline.open_stage) else PipelinedTask
+        task = kind(bench, self._pipeline, given, asked)
+        self._pipelined.append(task)
+        return task
 
     def _prepare(self, circuits: Circuit | list[Circuit], observables: Observable | list[Observable] | None) -> PreparedTask:
         if self._bills is None:
@@ -407,14 +473,14 @@ class QuantumDevice:
             self.problems.append(problem)
             log.warning(problem)
 
-    def _remembered(self, circuit: Any, observables: Observables) -> PreparedTask:
+    def _remembered(self, circuit: Any, observables: Observables) -> Task:
         circuits, asked = self._read_circuits(circuit), read_observables(observables)
         parts = [*(circuits if isinstance(circuits, list) else [circuits]), *(asked if isinstance(asked, list) else [asked])]
         key = tuple("" if part is None else part.digest for part in parts)
         with self._guard:
             task = self._recent.pop(key, None)
         if task is None:
-            task = self._prepare(circuits, asked)
+            task = self._made(circuits, asked)
         with self._guard:
             self._recent[key] = task  # at the end: the one used longest ago comes first
             if len(self._recent) > RECENT:
@@ -458,6 +524,12 @@ def _observable(value: object) -> Observable:
         return Observable(value)
     shown = repr(value)[:60]
     raise InvalidObservable(f"{shown} is no observable; give a qloom.Observable or a dict such as {{'ZZ': 1.0}}")
+
+
+def _no_pipeline(options: object) -> InvalidTask:
+    return InvalidTask(
+        f"stage_options={options!r} was given, but this device has no pipeline; give one, such as pipeline=['zne']"
+    )
 
 
 def _always(lane: Lane) -> Callable[[], Lane]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qloom.report.bars import bar_chart, describe_counts, histograms
-from qloom.report.html import HISTOGRAMS, NARROW, PLOTS, TONES, WIDE, cell, figures, page, section, shortened, timing_rows
+from qloom.report.html import HISTOGRAMS, NARROW, PLOTS, TONES, WIDE, figures, page, timing_rows
 from qloom.report.labels import brief, label, moment
 from qloom.report.markup import Html, element
 from qloom.report.overlay import overlay_notes, overlay_plot
+from qloom.report.tables import cell, section, shortened
 from qloom.report.values import MetricSeries, is_number
 
 if TYPE_CHECKING:

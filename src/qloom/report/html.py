@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qloom.report.bars import bar_chart, describe_counts, histograms, is_counts
 from qloom.report.labels import brief, duration, label, moment, number, split_unit
 from qloom.report.markup import Html, element, join
 from qloom.report.pictures import as_image
+from qloom.report.stages import stage_errors, stages_section
 from qloom.report.svg import finite, line_plot, notes
+from qloom.report.tables import as_json, section, shortened, table
 from qloom.report.values import is_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from qloom.report.pictures import Pictures
     from qloom.report.values import AttemptReport, JobReport, MetricSeries
@@ -30,8 +31,6 @@ HISTOGRAMS = 8
 KEY_FIGURES = 4
 ATTEMPT = ("Attempt", "Ended", "Why", "Started", "Ran")
 """What is said of each attempt: columns, which a narrow screen gets as lines."""
-LONG_TEXT = 20_000
-"""Characters of one value or one log line that are shown."""
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """For the browser: load nothing, run nothing, whatever a job's name or log says."""
 TONES = {"COMPLETED": "good", "FAILED": "bad", "INTERRUPTED": "wait", "CANCELLING": "wait"}
@@ -52,14 +51,16 @@ def job_report(document: JobReport) -> str:
         f"{document.program} {document.state}: {document.job_id}",
         _header(document),
         _error(document),
+        stage_errors(document.stages),
         _problems(document),
         _key_figures(document),
         _plots(document),
+        stages_section(document.stages),
         figures(document.pictures),
         _histograms(document),
         element(
             "div",
-            element("div", _result(document), _parameters(document), _stages(document), _timing(document)),
+            element("div", _result(document), _parameters(document), _timing(document)),
             element("div", _run_with(document), _environment(document), _packages(document)),
             class_="columns",
         ),
@@ -244,19 +245,6 @@ def _timing(document: JobReport) -> Html:
     return section("Timing and cost", table(timing_rows(document).items()), element("p", " ".join(said), class_="small soft"))
 
 
-def _stages(document: JobReport) -> Html:
-    if not document.stages:
-        return Html("")
-    rows = ((f"{place}. {stage.get('name', 'stage')}", _stage(stage)) for place, stage in enumerate(document.stages, 1))
-    words = element("p", "What each stage of the pipeline did for the last answer.", class_="small soft")
-    return section("Stages", table(rows), words)
-
-
-def _stage(stage: Mapping[str, Any]) -> Html:
-    values = {name: value for name, value in stage.items() if name != "name"}
-    return table((label(str(name)), value) for name, value in values.items()) if values else Html("–")
-
-
 def _run_with(document: JobReport) -> Html:
     return section("Run with", table(document.settings.items())) if document.settings else Html("")
 
@@ -328,37 +316,3 @@ def _log(document: JobReport) -> Html:
         element("pre", "\n".join(lines)),
         class_="log",
     )
-
-
-def section(title: str, *children: object) -> Html:
-    """Return a card with a heading."""
-    return element("section", element("h2", title), *children)
-
-
-def table(rows: Iterable[tuple[str, Any]]) -> Html:
-    """Return names with their values, one row each."""
-    cells = [element("tr", element("th", name, scope="row"), element("td", cell(value))) for name, value in rows]
-    return element("table", element("tbody", *cells))
-
-
-def cell(value: Any) -> Html | str:
-    """Return a JSON value as a table shows it."""
-    if isinstance(value, str):
-        return shortened(value)
-    if isinstance(value, dict | list) and value:
-        return element("pre", as_json(value))
-    return json.dumps(value)
-
-
-def as_json(value: Mapping[str, Any] | list[Any] | Any) -> str:
-    """Return a value as JSON text for people."""
-    return shortened(json.dumps(value, indent=1, ensure_ascii=False))
-
-
-def shortened(value: str, limit: int = LONG_TEXT) -> str:
-    """Return a text of at most that many characters and the number of those left out.
-
-    >>> shortened("abcdef", 3)
-    'abc ... (3 more characters)'
-    """
-    return value if len(value) <= limit else f"{value[:limit]} ... ({len(value) - limit:,} more characters)"

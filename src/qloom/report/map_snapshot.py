@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from qloom.report.html import shortened
 from qloom.report.markup import Html, element, join
 from qloom.report.pictures import Picture, as_image
+from qloom.report.tables import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qloom.report.bars import bar_chart, describe_counts, histograms
-from qloom.report.html import shortened, style
+from qloom.report.html import style
 from qloom.report.labels import brief, label
 from qloom.report.markup import Html, element
 from qloom.report.pictures import Picture, as_image
 from qloom.report.svg import line_plot
+from qloom.report.tables import shortened
 from qloom.report.values import is_number
 
 if TYPE_CHECKING:

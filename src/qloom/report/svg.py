@@ -261,13 +261,13 @@ def grid(x_axis: Axis, y_axis: Axis, width: int, height: int) -> Html:
     return join(lines)
 
 
-def axis_labels(name: str, y_axis: Axis, width: int, height: int) -> Html:
+def axis_labels(name: str, y_axis: Axis, width: int, height: int, across: str = "step") -> Html:
     """Return what stands on the two axes."""
     words = label(name) + (", logarithmic" if y_axis.logarithmic else "")
     return join(
         [
             element("text", words, class_="axis-label", x=8, y=18),
-            element("text", "step", class_="axis-label", x=width - RIGHT, y=height - 6, text_anchor="end"),
+            element("text", across, class_="axis-label", x=width - RIGHT, y=height - 6, text_anchor="end"),
         ]
     )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from qloom.jobspecs import shown_device
 from qloom.report.labels import split_unit
 from qloom.report.pictures import Pictures
 from qloom.report.readable import readable
@@ -255,14 +257,14 @@ def _environment(details: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _settings(details: Mapping[str, Any]) -> dict[str, str]:
-    devices = details.get("devices") or {}
+    devices = {name: shown_device(device) for name, device in (details.get("devices") or {}).items()}
     several = ", ".join(f"{name} = {device}" for name, device in devices.items())
     shown = {
         "device": next(iter(devices.values())) if len(devices) == 1 else several,
         "executor": details.get("executor"),
         "entry point": details.get("entry_point") if details.get("kind") == "script" else None,
         "interpreter": details.get("python"),
-        "pipeline": ", ".join(details.get("pipeline") or ()),
+        "pipeline": ", ".join(step if isinstance(step, str) else json.dumps(step) for step in details.get("pipeline") or ()),
         "seed": details.get("seed"),
         **{f"limit: {name}": value for name, value in (details.get("resources") or {}).items()},
         "specification digest": details.get("digest"),

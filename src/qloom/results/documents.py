@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from qloom.errors import CorruptRecord
 from qloom.results.memory import memory_for
+from qloom.results.quasi import quasi_document, quasi_table
 from qloom.results.samples import (
     ARRAYS,
     IN_ORDER,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 FORMAT = "qloom-result-1"
 SAMPLE_FORMS = ("counts", "measurements", "rows")
 HEADER = ("format", "engine", "shots", "sets", "key_lengths")
-OPTIONAL = ("items", "order_seed", "stages", "metadata")
+OPTIONAL = ("items", "order_seed", "quasi_probabilities", "stages", "metadata")
 NOT_NUMBERS = ("nan", "inf", "-inf")
 UNREADABLE = (KeyError, TypeError, ValueError, OverflowError, AttributeError, RecursionError)
 """What reading something else than a result raises."""
@@ -53,8 +54,9 @@ def document_of(engine: Engine, fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def header_of(engine: Engine, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a document begins with."""
-    lengths, sets = fields["key_lengths"], fields["sets"]
-    return {
+    lengths, sets, quasi = fields["key_lengths"], fields["sets"], fields["quasi"]
+    more = {} if quasi is None else {"quasi_probabilities": quasi_document(quasi, _widths(lengths, sets))}
+    return more | {
         "format": FORMAT,
         "engine": engine._asdict(),
         "shots": fields["shots"],
@@ -108,12 +110,14 @@ def read_header(document: Mapping[str, Any], engine_type: type[Engine], more: se
         raise ValueError(f"shots {shots!r} is neither a number nor null")
     if [type(engine[name]) for name in engine_type._fields] != [str, str, int, str]:
         raise ValueError(f"engine {engine!r} is none")
+    quasi = document.get("quasi_probabilities")
     return {
+        "quasi": None if quasi is None else quasi_table(quasi, _widths(lengths, sets)),
         "engine": engine_type(**engine),
         "shots": shots,
         "sets": sets,
         "key_lengths": tuple(lengths),
-        "stages": tuple(map(dict, document.get("stages", ()))),
+        "stages": list(map(dict, document.get("stages", ()))),
         "metadata": dict(document.get("metadata", {})),
     }
 
@@ -150,6 +154,10 @@ def refuse(error: Exception, what: str, writer: str) -> NoReturn:
 
 
 # ---- samples ---------------------------------------------------------------------------------------------------------
+
+
+def _widths(lengths: Sequence[int], sets: int) -> list[int]:
+    return [width for width in lengths for _ in range(sets)]
 
 
 def _samples_document(table: SampleTable, lengths: Sequence[int], sets: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from qloom.results.samples import IN_ORDER, distinct_rows, item_of, pack_words, row_texts
+from qloom.results.telling import told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,11 +33,17 @@ def page(title: str, fields: Mapping[str, Any]) -> str:
             head = f"<p>item {index}</p>" if items > 1 else ""
             parts.append(head + _histogram(item_of(table, index, width), width))
         parts.append(_left_out(items - SHOWN_ITEMS, "items"))
+    if fields["quasi"] is not None:
+        widths = [width for width in fields["key_lengths"] for _ in range(fields["sets"])]
+        parts += [_quasi_table(fields["quasi"].texts(index, width)) for index, width in enumerate(widths[:SHOWN_ITEMS])]
+        parts.append(_left_out(len(widths) - SHOWN_ITEMS, "items"))
     if values is not None:
         parts.append(_values_table(values, errors))
     if gradients is not None:
         items, observables, parameters = gradients.shape
         parts.append(f"<p>gradients: {items} items x {observables} observables x {parameters} parameters</p>")
+    if fields["stages"]:
+        parts.append(f"<p>Stages of the pipeline:</p><pre>{escape(chr(10).join(told(fields['stages'])))}</pre>")
     return f"<div>{''.join(parts)}</div>"
 
 
@@ -56,6 +63,13 @@ def _histogram(item: SampleTable, width: int) -> str:
     drawn = zip(map(_short, row_texts(rows, width)), counts[shown].tolist(), strict=True)
     bars = "".join(_bar(key, count, most) for key, count in drawn)
     return f"<table>{bars}</table>{_left_out(len(keys) - SHOWN_KEYS, 'keys that were measured less often')}"
+
+
+def _quasi_table(item: Mapping[str, float]) -> str:
+    """The keys with the largest quasi-probabilities, in their order."""
+    largest = sorted(item, key=lambda key: -abs(item[key]))[:SHOWN_KEYS]
+    rows = "".join(f"<tr><td><code>{_short(key)}</code></td><td>{item[key]:.4f}</td></tr>" for key in sorted(largest))
+    return f"<table>{rows}</table>{_left_out(len(item) - SHOWN_KEYS, 'keys with smaller quasi-probabilities')}"
 
 
 def _short(key: str) -> str:

@@ -34,15 +34,20 @@ def merged(parts: Sequence[Part]) -> dict[str, Any]:
         if difference := _difference(parts[0], part):
             raise InvalidTask(f"results 0 and {index} do not answer the same question: {difference}; merge those that do")
     fields = [part for _, part in parts]
+    if any(part["quasi"] is not None for part in fields):
+        raise InvalidTask(
+            "results with quasi-probabilities are not merged: each rests on its own calibration; ask with more shots"
+        )
     shots = None if first["shots"] is None else sum(part["shots"] for part in fields)
     arrays = {name: first[name] for name in ARRAYS} if shots is None else {name: _combined(fields, name) for name in ARRAYS}
-    stages = first["stages"] if all(part["stages"] == first["stages"] for part in fields) else ()
+    stages = first["stages"] if all(part["stages"] == first["stages"] for part in fields) else []
     return {
         "engine": engine,
         "shots": shots,
         "sets": first["sets"],
         "key_lengths": first["key_lengths"],
         "samples": None if first["samples"] is None else _samples([part["samples"] for part in fields], first),
+        "quasi": None,
         **arrays,
         "stages": stages,
         "metadata": {

@@ -5,9 +5,11 @@ How a result is shown, written as a document, saved and merged stands in modules
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qloom.errors import InvalidTask
+from qloom.results.quasi import pack_quasi, unpack_quasi
 from qloom.results.samples import (
     ARRAYS,
     LABEL_BITS,
@@ -20,11 +22,13 @@ from qloom.results.samples import (
     unpack_rows,
     unpack_table,
 )
+from qloom.results.stages import NO_STAGES, Stages, plain
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from qloom.results.quasi import QuasiTable
     from qloom.results.samples import FloatArray, RowArray, SampleTable
 
 
@@ -46,13 +50,25 @@ class Result:
     Attributes:
         engine: which library computed it.
         shots: shots for each item; None for exact values.
-        stages: what each stage of the pipeline did; empty without a pipeline.
-        metadata: facts from the device, JSON.
+        metadata: facts from the device, JSON. Where `circuits` is in it, it is a list with an entry for each circuit; of these
+            `result[i]` has that of its own.
 
     Bit order: position i of a key, and column i of `bits`, is classical bit i, `c[0]` first.
     """
 
-    __slots__ = ("_errors", "_gradients", "_samples", "_values", "engine", "key_lengths", "metadata", "sets", "shots", "stages")
+    __slots__ = (
+        "_errors",
+        "_gradients",
+        "_quasi",
+        "_samples",
+        "_stages",
+        "_values",
+        "engine",
+        "key_lengths",
+        "metadata",
+        "sets",
+        "shots",
+    )
 
     def __init__(  # noqa: PLR0913  one keyword for each thing a task may answer
         self,
@@ -62,10 +78,11 @@ class Result:
         sets: int = 1,
         key_lengths: tuple[int, ...] = (0,),
         samples: SampleTable | None = None,
+        quasi: QuasiTable | None = None,
         values: FloatArray | None = None,
         standard_errors: FloatArray | None = None,
         gradients: FloatArray | None = None,
-        stages: tuple[dict[str, Any], ...] = (),
+        stages: Sequence[dict[str, Any]] | Callable[[], Sequence[dict[str, Any]]] = (),
         metadata: dict[str, Any] | None = None,
     ) -> None:
         self.engine = engine
@@ -73,16 +90,19 @@ class Result:
         self.sets = sets
         self.key_lengths = key_lengths
         self._samples = samples
+        self._quasi = quasi
         self._values = values
         self._errors = standard_errors
         self._gradients = gradients
-        self.stages = stages
+        self._stages = stages
         self.metadata = metadata or {}
 
     def __len__(self) -> int:
         return len(self.key_lengths) * self.sets
 
     def __getitem__(self, index: int) -> Result:
+        if isinstance(index, slice):
+            raise InvalidTask("a result has no slices; take [result[i] for i in range(...)], or rows of .values")
         if not -len(self) <= index < len(self):
             raise IndexError(f"item {index} of a result with {len(self)}")
         index %= len(self)
@@ -91,19 +111,41 @@ class Result:
             shots=self.shots,
             key_lengths=(self.key_lengths[index // self.sets],),
             samples=None if self._samples is None else item_of(self._samples, index, self.key_lengths[index // self.sets]),
+            quasi=None if self._quasi is None else self._quasi.item(index),
             values=None if self._values is None else self._values[index : index + 1],
             standard_errors=None if self._errors is None else self._errors[index : index + 1],
             gradients=None if self._gradients is None else self._gradients[index : index + 1],
             stages=self.stages,
-            metadata=self.metadata,
+            metadata=self._metadata_of(index // self.sets),
         )
+
+    def _metadata_of(self, circuit: int) -> dict[str, Any]:
+        facts = self.metadata.get("circuits")
+        if not isinstance(facts, list) or len(facts) != len(self.key_lengths):
+            return self.metadata
+        return self.metadata | {"circuits": [facts[circuit]]}
 
     def __iter__(self) -> Iterator[Result]:
         return (self[index] for index in range(len(self)))
 
     @property
+    def stages(self) -> Stages:
+        """What each stage of the pipeline did, such as `result.stages["zne"].scales`; empty without a pipeline."""
+        found = self._stages
+        if type(found) is not Stages:
+            found = self._stages = Stages(found() if callable(found) else found) if found else NO_STAGES
+        return found
+
+    @property
+    def holds_samples(self) -> bool:
+        """Whether there are samples, rather than values or quasi-probabilities."""
+        return self._samples is not None
+
+    @property
     def samples(self) -> SampleTable:
         """The measured keys and counts of all items, compact."""
+        if self._quasi is not None:
+            raise InvalidTask("a stage of the pipeline made quasi-probabilities of the counts; use .probabilities")
         if self._samples is None:
             raise InvalidTask("this result holds values, not samples; ask with run(shots=...) for counts")
         return self._samples
@@ -162,9 +204,16 @@ class Result:
 
     @property
     def probabilities(self) -> dict[str, float]:
-        """Key -> measured frequency."""
-        total = self.shots or 1
-        return {key: count / total for key, count in self.counts.items()}
+        """Key -> measured frequency; after a stage that inverts errors a quasi-probability, which may be below 0.
+
+        Raises:
+            InvalidTask: as for `counts`.
+        """
+        if self._quasi is not None:
+            return self._quasi.texts(0, self._width("probabilities"))
+        counts = self.counts
+        total = sum(counts.values()) or 1
+        return {key: count / total for key, count in counts.items()}
 
     @property
     def values(self) -> FloatArray:
@@ -212,13 +261,22 @@ class Result:
 
     def _single(self, what: str) -> None:
         if len(self) != 1:
+            if self._quasi is None:
+                self.samples  # noqa: B018  refuses where there are values
             raise InvalidTask(f"this result holds {len(self)} items; use result[i].{what}")
+
+    def told_as(self, engine: Engine, stages: Sequence[dict[str, Any]]) -> Result:
+        """Return the same answer with another word on who computed it and what the stages noted."""
+        told = copy(self)
+        told.engine, told._stages = engine, stages  # noqa: SLF001  our own instance
+        return told
 
     # ---- records -------------------------------------------------------------------------------------------------
 
     def pack(self) -> list[Any]:
         """Return the result as lists, numbers, strings and bytes, for the journal and for wires; little-endian."""
         samples = self._samples
+        quasi = [] if self._quasi is None else [pack_quasi(self._quasi)]
         return [
             list(self.engine),
             self.shots,
@@ -228,14 +286,15 @@ class Result:
             _pack(self._values),
             _pack(self._errors),
             _pack(self._gradients),
-            list(self.stages),
+            plain(self.stages),
             self.metadata,
+            *quasi,
         ]
 
     @classmethod
     def unpack(cls, record: Sequence[Any]) -> Result:
         """Return the result that `pack` wrote."""
-        engine, shots, sets, lengths, samples, values, errors, gradients, stages, metadata = record
+        engine, shots, sets, lengths, samples, values, errors, gradients, stages, metadata, *quasi = record
         # A replay of a long job is mostly this: what is absent costs no call.
         return cls(
             engine=Engine(*engine),
@@ -243,10 +302,11 @@ class Result:
             sets=sets,
             key_lengths=tuple(lengths),
             samples=None if samples is None else unpack_table(*samples),
+            quasi=unpack_quasi(*quasi[0]) if quasi else None,
             values=None if values is None else _unpack(values),
             standard_errors=None if errors is None else _unpack(errors),
             gradients=None if gradients is None else _unpack(gradients),
-            stages=tuple(stages),
+            stages=stages,
             metadata=metadata,
         )
 
@@ -349,10 +409,11 @@ class Result:
             "sets": self.sets,
             "key_lengths": self.key_lengths,
             "samples": self._samples,
+            "quasi": self._quasi,
             "values": self._values,
             "standard_errors": self._errors,
             "gradients": self._gradients,
-            "stages": self.stages,
+            "stages": plain(self.stages),
             "metadata": self.metadata,
         }
 

@@ -21,6 +21,7 @@ from qloom.specs.forms import (
     rates,
     row_of_words,
     text,
+    times,
     whole,
     words_of,
 )
@@ -47,7 +48,8 @@ class Cost(NamedTuple):
         per_task: for each quantum task.
         per_shot: for each shot.
         per_minute: for each minute that the device runs.
-        currency: three letters of ISO 4217.
+        currency: three letters of ISO 4217, or a provider's own unit such as credits. It is compared letter by letter and never
+            converted, so it is not held against a list.
 
     >>> Cost(per_task=0.3, per_shot=0.00035).total(1000)
     0.65
@@ -118,6 +120,7 @@ _READERS: dict[str, Reader] = {
     "transpiles": flag,
     "min_shots": whole(1),
     "max_shots": optional(whole(1)),
+    "max_circuits": optional(whole(1)),
     "exact_values": flag,
     "exactness": text,
     "gradients": flag,
@@ -127,6 +130,7 @@ _READERS: dict[str, Reader] = {
     "bills": flag,
     "cost": optional(_cost),
     "shots_per_second": optional(number),
+    "durations_s": times,
     "status": one_of(STATUSES),
     "queue_depth": optional(whole(0)),
     "calibration_id": text,
@@ -143,7 +147,8 @@ class DeviceSpec(Record):
 
     Attributes:
         name: the name it is asked for by.
-        num_qubits: the most qubits a circuit of any gates may have; some devices run larger ones of a kind.
+        num_qubits: the most qubits of a circuit. Of a simulator with several methods, by the one that takes the most; `notes`
+            tell how many the others take, and `Device.check` tells of a circuit.
         gates: the gate names it takes; names of other dialects (`cnot`) become ours (`cx`).
         features: what else it runs, of `FEATURES`.
         max_clbits: the most classical bits of a circuit; None where there is no limit.
@@ -151,6 +156,8 @@ class DeviceSpec(Record):
         connectivity: which qubits it couples; JSON and text forms as `Connectivity.read` takes them.
         transpiles: whether it brings a circuit to its gates and its connectivity by itself.
         min_shots, max_shots: the fewest and the most shots in one call; None where there is no most.
+        max_circuits: the most circuits in one quantum task, parameter sets apart; None where there is no most. A pipeline that
+            makes more sends several tasks.
         exact_values, gradients: whether it gives exact expectation values, and derivatives.
         exactness: what exact values rest on, such as `state vector, complex128`.
         bills: True where a task costs money, so that its intent is made durable before it is sent.
@@ -160,6 +167,9 @@ class DeviceSpec(Record):
         noise: kind of error (`ERROR_KINDS`) -> its largest rate on any gate or qubit, 0 to 1. A kind that is absent is not stated
             by a QPU and is 0 on a simulator or a virtual QPU; so `{}` is an ideal simulator. None where nothing is stated.
         shots_per_second: its speed. JSON and text may say `seconds_per_shot` instead.
+        durations_s: how long its gates take (s), by name, the longest where they differ from qubit to qubit; also of `measure`,
+            `reset`, of `default:1`, `default:2`, `default:3` for every other gate on one, two or three qubits, of `default` for
+            all that is left, and of `dt`, the unit of delays. Empty where nothing is stated.
         kind: `simulator`, `vqpu` or `qpu`.
         provider: whose it is.
         paradigm: `gate_model` or `analog`.
@@ -197,6 +207,7 @@ class DeviceSpec(Record):
     transpiles: bool = False
     min_shots: int = 1
     max_shots: int | None = None
+    max_circuits: int | None = None
     exact_values: bool = False
     exactness: str = ""
     gradients: bool = False
@@ -206,6 +217,7 @@ class DeviceSpec(Record):
     engines: tuple[Engine, ...] = ()
     noise: dict[str, float] | None = None
     shots_per_second: float | None = None
+    durations_s: dict[str, float] = field(default_factory=dict)
     kind: str = "simulator"
     provider: str = ""
     paradigm: str = "gate_model"

@@ -8,7 +8,7 @@ import re
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
-from qloom.circuits.gates import ALIASES
+from qloom.circuits.gates import ALIASES, GATES
 from qloom.errors import InvalidSetting, UnknownName
 from qloom.specs.connectivity import Connectivity
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ERROR_KINDS = ("bit_flip", "phase_flip", "amplitude_damping", "depolarizing", "dephasing", "crosstalk", "readout")
 """Kinds of error that a device may state and a program may limit."""
+TIMES = ("measure", "reset", "default:1", "default:2", "default:3", "default", "dt")
+"""What has a time besides gates: all others on one, two or three qubits, whatever else there is, the unit of delays in `dt`."""
 KEY = re.compile(r"([A-Za-z_]\w*)\s*:\s*", re.ASCII)
 WORD = re.compile(r"[A-Za-z_][\w.-]*(?=\s*(?:;|$))", re.ASCII)
 END = re.compile(r"\s*(?:;\s*|$)")
@@ -330,6 +332,21 @@ def rates(what: str, value: Any) -> dict[str, float]:
         if number(f"{what}: {kind}", rate) > 1:
             raise InvalidSetting(f"{what}: {kind} must be a rate from 0 to 1, got {rate!r}")
     return value
+
+
+def times(what: str, value: Any) -> dict[str, float]:
+    """Read times (s) of gates, of those of other dialects by our names, and of `TIMES`."""
+    if not isinstance(value, dict):
+        raise InvalidSetting(f"{what} must be an object of gate names and seconds, got {_short(value)}")
+    found: dict[str, float] = {}
+    for given, time in value.items():
+        name = ALIASES.get(given, given)
+        if name not in TIMES and not (name in GATES and GATES[name].num_qubits):
+            raise UnknownName.among(f"gate with a time in {_inside(what)}", str(given), {*GATES, *TIMES} - {"gphase"})
+        if name in found:
+            raise InvalidSetting(f"{what}: the time of {name} is given twice, once as {given}; give it once")
+        found[name] = number(f"{what}: {name}", time)
+    return found
 
 
 def json_object(what: str, value: Any) -> dict[str, Any]:

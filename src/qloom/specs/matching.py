@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from qloom.circuits.gates import GATES
@@ -114,8 +115,7 @@ def fit(
 
 def _plainly_fits(spec: DeviceSpec, circuit: Circuit, shots: int | None) -> bool:
     """Whether a plain circuit fits a device without wires: the usual case, told without a word on each of its gates."""
-    steps = circuit.instructions
-    names = {step.name for step in steps}
+    names = circuit.instruction_names
     return (
         names - spec.gates <= NO_GATES
         and circuit.num_qubits <= spec.num_qubits
@@ -129,7 +129,7 @@ def _plainly_fits(spec: DeviceSpec, circuit: Circuit, shots: int | None) -> bool
 
 
 def _controls(circuit: Circuit) -> tuple[str, ...]:
-    return ("controls",) if any(step.controls for step in circuit.instructions) else ()
+    return ("controls",) if any(map(attrgetter("controls"), circuit.instructions)) else ()
 
 
 # ---- checks: each yields reasons, and notes ------------------------------------------------------------------------------
@@ -159,7 +159,8 @@ def _size(spec: DeviceSpec, need: Requirements) -> Iterator[str]:
 
 def _gates(spec: DeviceSpec, need: Requirements) -> Iterator[str]:
     runs = f"{spec.name} runs {', '.join(sorted(spec.gates)) or 'none'}"
-    joins = any(GATES[name].num_qubits > 1 for name in spec.gates if name in GATES)
+    # A gate of the device's own, without a standard name, may join qubits too: only its own compiler can tell.
+    joins = any(GATES[name].num_qubits > 1 if name in GATES else spec.transpiles for name in spec.gates)
     for name in sorted(need.gates - spec.gates):
         if need.transpile and spec.gates and (joins or GATES[name].num_qubits <= 1):
             yield _Note(f"gate {name}, {runs}: fits only transpiled")

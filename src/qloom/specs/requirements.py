@@ -75,7 +75,8 @@ class Requirements(Record):
         exact_values, gradients: whether they are asked for.
         method, engine: how it is to be simulated, and by what.
         max_errors: kind of error (`ERROR_KINDS`) -> the largest rate that will do, 0 to 1.
-        max_cost, currency: the most that one task of `shots` shots may cost.
+        max_cost, currency: the most that one task of `shots` shots may cost. A device that charges in another currency, letter by
+            letter, does not fit.
         min_shots_per_second: the least speed; 0 for any. JSON and text may say `max_seconds_per_shot` instead, 0 for any.
         max_queue_depth: the most tasks that may wait.
         kinds, providers: those that will do; None for any.
