@@ -68,7 +68,7 @@ def test_names_tell_figures_apart_and_every_group_has_a_quick_one() -> None:
 def test_other_peoples_systems_are_to_be_many_times_slower_and_the_rest_is_to_cost_little() -> None:
     for figure in all_figures():
         least = figure.target.sense is Sense.AT_LEAST
-        others = figure.peer.startswith(("Covalent", "Prefect", "PennyLane", "openqasm3"))
+        others = figure.peer.startswith(("Covalent", "Mitiq", "Prefect", "PennyLane", "openqasm3"))
         assert least == (figure.name.startswith("loop in a job") or others)
         assert figure.target.value is None or (figure.target.value >= 2 if least else 0.5 <= figure.target.value <= 3)
 
