@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import repeat
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +86,9 @@ class _Walk:
         phase = circuit.global_phase
         if not isinstance(phase, float | int) or phase:
             self.steps.append(Instruction("gphase", (), (self.angle(phase),)))
-        plain_gate, append, new = _plain_gates().get, self.steps.append, tuple.__new__
+        plain_gate = _plain_gates().get
+        rows: list[tuple[Any, ...]] = []  # plain gates since the last one that is none: made into instructions at one go
+        append = rows.append
         for instruction in circuit.data:
             # One and two qubits, and one angle, are nearly all there is: for them no list is made, and what is not there is
             # not asked for.
@@ -99,6 +102,7 @@ class _Walk:
                 on = tuple([place[qubit] for qubit in given])
             plain = plain_gate(instruction.name)
             if plain is None or not instruction.is_standard_gate():
+                self._add(rows)
                 self._rarer(instruction, on, bits)
                 continue
             name, controls, has_angle = plain
@@ -107,10 +111,15 @@ class _Walk:
                 angles: tuple[Angle, ...] = (value if type(value) is float and isfinite(value) else self.angle(value),)
             else:
                 angles = ()
-            append(new(Instruction, (name, on, angles, (), controls, "", (), 0, ())))
+            append((name, on, angles, (), controls, "", (), 0, ()))
+        self._add(rows)
         self.opened += 1
         if max(len(self.steps) + self.held, self.opened) > MAX_INSTRUCTIONS:
             raise InvalidCircuit(f"the circuit unrolls into more than the limit of {MAX_INSTRUCTIONS} instructions")
+
+    def _add(self, rows: list[tuple[Any, ...]]) -> None:
+        self.steps.extend(map(tuple.__new__, repeat(Instruction), rows))
+        rows.clear()
 
     def _rarer(self, instruction: Any, on: tuple[int, ...], bits: Mapping[Any, int]) -> None:
         meaning = _standard_gates().get(instruction.name)

@@ -44,6 +44,8 @@ QUIET_S = 0.002
 """After this time in which nothing happened, there is time for a second spare: who was just told of an end goes first."""
 SPARES = 2
 """Forks that wait for an attempt nobody has asked for yet."""
+BOXED_SPARES = 4
+"""The same in each box: one takes longer to make than a short job takes to run, so a few are kept for jobs in a row."""
 
 
 class SharedLoop(Loop):
@@ -170,14 +172,16 @@ class SharedLoop(Loop):
 
     def _fewest_spares(self) -> int:
         """Return how many forks wait of the kind of which the fewest do; as many as there may be when none is to be made."""
-        waiting = [self._spares, *(self._boxed[key] for key, box in self._boxes.items() if box.stands)]
-        return SPARES if self._busy or self._died_waiting >= TRIES else min(map(len, waiting))
+        if self._busy or self._died_waiting >= TRIES:
+            return SPARES
+        boxed = [len(self._boxed[key]) for key, box in self._boxes.items() if box.stands]
+        return min(len(self._spares), *(count - (BOXED_SPARES - SPARES) for count in boxed)) if boxed else len(self._spares)
 
     def _prepare(self) -> None:
         """Make a fork of the kind of which the fewest wait."""
         boxes = [(len(self._boxed[key]), key) for key, box in self._boxes.items() if box.stands]
         fewest, key = min(boxes, key=lambda pair: pair[0], default=(SPARES, None))
-        if key is not None and fewest < len(self._spares):
+        if key is not None and fewest < max(len(self._spares), BOXED_SPARES):
             self._boxed[key].append(self._start_in(self._boxes[key]))
         elif len(self._spares) < SPARES:
             rehearsal = self._rehearsal

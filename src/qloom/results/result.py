@@ -276,8 +276,7 @@ class Result:
     def pack(self) -> list[Any]:
         """Return the result as lists, numbers, strings and bytes, for the journal and for wires; little-endian."""
         samples = self._samples
-        quasi = [] if self._quasi is None else [pack_quasi(self._quasi)]
-        return [
+        record = [
             list(self.engine),
             self.shots,
             self.sets,
@@ -286,10 +285,10 @@ class Result:
             _pack(self._values),
             _pack(self._errors),
             _pack(self._gradients),
-            plain(self.stages),
+            plain(self.stages) if self._stages else [],
             self.metadata,
-            *quasi,
         ]
+        return record if self._quasi is None else [*record, pack_quasi(self._quasi)]
 
     @classmethod
     def unpack(cls, record: Sequence[Any]) -> Result:
