@@ -218,6 +218,6 @@ def test_options_of_devices_and_executors_are_schemas_too() -> None:
 
 
 def test_where_all_lists_can_be_read_they_are_read_at_once(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level("DEBUG", logger="qloom.kit.distributions"):
+    with caplog.at_level("DEBUG", logger="qloom.kit.packages"):
         qloom.plugins("stages")
     assert caplog.text == ""

@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from qloom.errors import BrokenPlugin, InvalidSetting, MissingExtra, UnknownName
-from qloom.kit.distributions import origin_of, registered
 from qloom.kit.installed import State, path_state
+from qloom.kit.packages import origin_of, registered
 from qloom.pipelines.describing import describe_stage, stage_problem
 
 if TYPE_CHECKING:

@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 from qloom.circuits import Circuit, Observable
 from qloom.contracts import Distribution
 from qloom.errors import InvalidTask, Unsupported
-from qloom.mitigation.distributions import Estimator, expectation, marginal, mean, needed_bits, odd, post_select
+from qloom.mitigation.distributions import Estimator, mean, needed_bits, odd, post_select
 from qloom.pipelines.distributions import distribution_of
 from qloom.results import Engine, Result, SampleTable
 from qloom.testing.device_contract import ansatz, state_of
 from qloom.testing.stage_contract import ideal_distribution
+from tests.mitigation.estimates import expectation
 
 POINT = np.array([0.4, -1.1, 0.7])
 
@@ -52,20 +53,6 @@ def test_several_items_are_refused() -> None:
     two = Result(engine=Engine("test", "1"), shots=1, sets=2, key_lengths=(1,))
     with pytest.raises(InvalidTask, match="2"):
         distribution_of(two)
-
-
-@given(st.permutations(range(4)), st.integers(1, 4), st.integers(0, 100))
-def test_a_marginal_sums_over_the_other_bits(order: list[int], size: int, seed: int) -> None:
-    found, kept = drawn(4, seed), order[:size]
-    others = tuple(bit for bit in range(4) if bit not in kept)
-    expected = found.weights.reshape((2,) * 4).sum(axis=others).transpose([sorted(kept).index(bit) for bit in kept])
-    np.testing.assert_allclose(marginal(found, kept).weights, expected.ravel(), atol=1e-15)
-
-
-def test_a_marginal_of_a_bit_that_there_is_not_is_refused() -> None:
-    for bits in ([4], [0, 0], [-1]):
-        with pytest.raises(InvalidTask):
-            marginal(drawn(4, 1), bits)
 
 
 @given(st.lists(st.integers(0, 2**64 - 1), min_size=1), st.lists(st.integers(0, 63), unique=True))

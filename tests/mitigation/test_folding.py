@@ -2,7 +2,7 @@
 
 import warnings
 from collections import Counter
-from math import pi, sqrt
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,6 @@ from qloom.circuits import Circuit, Instruction, Parameter
 from qloom.errors import InvalidSetting, Unsupported
 from qloom.kit.qiskit_out import to_qiskit
 from qloom.mitigation.folding import FOLDS, Folded, fold
-from qloom.mitigation.recipes import circuit_from_json, circuit_to_json
-from tests.circuits import strategies
 
 NAMES = {"h": 1, "x": 1, "y": 1, "z": 1, "s": 1, "sdg": 1, "t": 1, "tdg": 1, "sx": 1, "cx": 2, "cz": 2, "swap": 2, "ccx": 3}
 ROTATIONS = ("rx", "ry", "rz")
@@ -231,19 +229,3 @@ def test_a_way_that_there_is_not_is_refused() -> None:
 
 
 # ---- circuits in recipes -----------------------------------------------------------------------------------------------
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.one_of(strategies.gates(3), strategies.other_steps(3, 2)), max_size=6))
-def test_circuits_come_back_from_json_as_they_were(steps: list[Instruction]) -> None:
-    circuit = Circuit(3, steps, num_clbits=2, name="given")
-    if steps:
-        circuit = circuit.verbatim(steps).if_test([0, 1], 2, steps, steps)
-    again = circuit_from_json(circuit_to_json(circuit))
-    assert again == circuit
-    assert (again.digest, again.name) == (circuit.digest, "given")
-
-
-def test_formulas_come_back_from_json() -> None:
-    circuit = Circuit(1).rx((A.sin() ** 2 + pi) / 3, 0)
-    assert circuit_from_json(circuit_to_json(circuit)) == circuit

@@ -14,13 +14,13 @@ from qloom.circuits import Circuit, Observable
 from qloom.contracts import Answer, Distribution, StageContext
 from qloom.errors import CorruptRecord, InvalidSetting, Unsupported
 from qloom.kit.values import to_plain
-from qloom.mitigation.distributions import expectation
 from qloom.mitigation.readout import Readout, ReadoutOptions, _prepared
 from qloom.mitigation.unfolding import Confusion, cluster
 from qloom.noise import NoiseModel, QubitNoise
 from qloom.pipelines.distributions import distribution_of
 from qloom.specs import DeviceSpec
 from qloom.testing.stage_contract import ideal_calibration
+from tests.mitigation.estimates import expectation
 
 FloatArray = npt.NDArray[np.float64]
 

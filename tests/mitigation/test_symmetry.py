@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from qloom.circuits import Circuit, Observable
 from qloom.contracts import Answer, Distribution, StageContext
 from qloom.errors import InvalidSetting, Unsupported
-from qloom.mitigation.distributions import basis_of, expectation
+from qloom.mitigation.distributions import basis_of
 from qloom.mitigation.symmetry import Symmetry, SymmetryOptions
 from qloom.specs import DeviceSpec
+from tests.mitigation.estimates import expectation
 
 FloatArray = npt.NDArray[np.float64]
 ComplexArray = npt.NDArray[np.complex128]

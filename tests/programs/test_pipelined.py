@@ -57,6 +57,16 @@ class Plain(Stage):
         return Answer(sum(values) * factor / recipe["copies"], np.sqrt(sum(error**2 for error in errors)) / recipe["copies"])
 
 
+class Weighs(Plain):
+    """Says that it only weighs."""
+
+    name: ClassVar[str] = "weighs"
+
+    def weights(self, recipe: Mapping[str, Any], options: Options, context: StageContext) -> Sequence[float]:
+        copies = int(recipe["copies"])
+        return (float("nan") if options.wrong == "nan" else 1 / copies,) * copies
+
+
 class Twice(Plain):
     """Adds its name twice as many circuits; used to see the nesting."""
 
@@ -131,7 +141,7 @@ class Joins(Plain):
         return super().combine({"copies": len(answers)}, answers, options, context)
 
 
-STAGES = {stage.name: stage for stage in (Plain, Twice, Rounds, Random, Calibrated, Moves, Joins)}
+STAGES = {stage.name: stage for stage in (Plain, Weighs, Twice, Rounds, Random, Calibrated, Moves, Joins)}
 
 
 def open_stage(name: str) -> Stage:
@@ -216,6 +226,32 @@ def test_a_precision_is_reached_through_the_pipeline(tmp_path: Path) -> None:
     found = Rig(tmp_path, "plain").task().estimate([1.0], precision=0.02, seed=3)
     assert found.standard_errors.max() <= 0.02
     assert abs(found.value - np.cos(1.0)) < 0.1
+
+
+def test_a_plan_that_only_weighs_gives_the_same_and_notes_when_somebody_looks(tmp_path: Path) -> None:
+    found = Rig(tmp_path, ["weighs", {"stage": "weighs", "copies": 3}]).task().estimate([[0.1], [0.2]], shots=500, seed=4)
+    other = Rig(tmp_path, ["plain", {"stage": "plain", "copies": 3}]).task().estimate([[0.1], [0.2]], shots=500, seed=4)
+    assert found.values == pytest.approx(other.values, abs=1e-12)
+    assert found.standard_errors == pytest.approx(other.standard_errors, abs=1e-12)
+    assert found.stages["weighs"].seen == other.stages["plain"].seen
+
+
+def test_a_plan_that_only_weighs_asks_once_even_where_it_fails(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, [{"stage": "weighs", "wrong": "nan"}])
+    with pytest.raises(StageFailed, match="stage weighs in pipeline weighs, circuit 0: the value is not finite"):
+        rig.task().estimate([0.0])
+    assert rig.counting.calls() == 1
+
+
+@pytest.mark.parametrize("policy", ["skip", "retry"])
+def test_a_stage_whose_failure_may_pass_is_never_only_weighed(tmp_path: Path, policy: str) -> None:
+    rig = Rig(tmp_path, [{"stage": "weighs", "wrong": "combine", "on_error": policy}])
+    if policy == "skip":
+        assert rig.task().estimate([0.5]).value == pytest.approx(np.cos(0.5), abs=1e-12)
+    else:
+        with pytest.raises(StageFailed, match="no way to combine"):
+            rig.task().estimate([0.5])
+    assert rig.counting.calls() == (1 if policy == "skip" else 3)
 
 
 # ---- options of a call -----------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What is done with distributions: take marginals and means, post-select, estimate observables.
+"""What is done with distributions: take means, post-select, estimate observables.
 
 Pure functions over `contracts.Distribution`. Position i of a key is classical bit i, the most significant of its `bits` bits, and
 `measured` says for each bit which qubit it was read from.
@@ -72,30 +72,6 @@ def odd(keys: KeyArray, bits: int, chosen: Sequence[int]) -> BoolArray:
         word = word ^ (word >> np.uint64(shift))
     found: BoolArray = (word & np.uint64(1)).astype(np.bool_)
     return found
-
-
-def marginal(distribution: Distribution, bits: Sequence[int]) -> Distribution:
-    """Return the distribution of some bits, in this order.
-
-    Args:
-        distribution: of all bits.
-        bits: which to keep; the first one becomes bit 0.
-
-    Raises:
-        InvalidTask: a bit that there is not, or one named twice.
-
-    >>> both = Distribution(np.array([0, 3], np.uint64), np.array([0.25, 0.75]), 2, 100)
-    >>> marginal(both, [1]).weights.tolist()
-    [0.25, 0.75]
-    """
-    if len(set(bits)) != len(bits) or any(not 0 <= bit < distribution.bits for bit in bits):
-        raise InvalidTask(f"a marginal keeps different bits of 0 to {distribution.bits - 1}, got {list(bits)}")
-    keys, back = np.unique(_gathered(distribution.keys, distribution.bits, bits), return_inverse=True)
-    weights = _summed(back, distribution.weights, len(keys))
-    basis = basis_of(distribution)
-    return distribution._replace(
-        keys=keys.astype(np.uint64), weights=weights, bits=len(bits), basis="".join(basis[bit] for bit in bits)
-    )
 
 
 def mean(distributions: Sequence[Distribution], shares: Sequence[float] | None = None) -> Distribution:
@@ -307,30 +283,6 @@ class Estimator:
         return np.concatenate([*worth, worth[0] * worth[0]])
 
 
-def expectation(
-    observable: Observable, distributions: Sequence[Distribution], measured: Sequence[int] | None = None
-) -> tuple[float, float]:
-    """Return the expectation value of an observable and its standard error, from one distribution for each setting.
-
-    Args:
-        observable: on all qubits.
-        distributions: such as those of `observable.groups`; which terms one tells is seen from its basis.
-        measured: the qubit of each bit; the qubits in order if not given.
-
-    Raises:
-        Unsupported: a term that no distribution tells.
-
-    >>> from qloom.circuits import Observable
-    >>> bell = [Distribution(np.array([0, 3], np.uint64), np.full(2, 0.5), 2, 101, basis=basis) for basis in ("ZZ", "XX")]
-    >>> expectation(Observable({"ZZ": 1.0, "XX": 1.0, "ZI": 0.5}), bell)
-    (2.0, 0.05)
-    """
-    qubits = tuple(range(observable.num_qubits) if measured is None else measured)
-    estimator = plain_estimator((observable,), tuple(map(basis_of, distributions)), qubits)
-    values, variances = estimator.estimate(distributions)
-    return float(values[0]), float(variances[0]) ** 0.5
-
-
 @lru_cache(maxsize=64)
 def plain_estimator(observables: tuple[Observable, ...], bases: tuple[str, ...], measured: tuple[int, ...]) -> Estimator:
     """Return the estimator that takes readout as it is; the same one for the same question."""
@@ -385,10 +337,3 @@ def _indices(columns: IndexArray, chosen: Sequence[int]) -> IndexArray:
     for bit in chosen:
         index = 2 * index + columns[bit]
     return index
-
-
-def _gathered(keys: KeyArray, bits: int, chosen: Sequence[int]) -> KeyArray:
-    found = np.zeros(len(keys), dtype=np.uint64)
-    for bit in chosen:
-        found = (found << np.uint64(1)) | ((keys >> np.uint64(bits - 1 - bit)) & np.uint64(1))
-    return found

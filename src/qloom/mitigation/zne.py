@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from qloom.contracts import Answer, Expansion, More, Stage, StageContext, StageCost
 from qloom.contracts.stage import COUNTS, VALUES
 from qloom.errors import Unsupported
+from qloom.kit.circuit_text import circuit_from_json, circuit_to_json
 from qloom.mitigation.extrapolation import Fit, exponential, log_linear, next_scale, polynomial_weights
 from qloom.mitigation.folding import FOLDS, fold
 from qloom.mitigation.native import spelled_natively
-from qloom.mitigation.recipes import circuit_from_json, circuit_to_json
 from qloom.pipelines.curves import EXPONENTIAL, POLYNOMIAL
 
 if TYPE_CHECKING:

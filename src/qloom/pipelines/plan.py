@@ -17,7 +17,7 @@ from qloom.contracts.stage import COUNTS, SAME, VALUES, Answer, Expansion, More,
 from qloom.errors import QloomError, StageFailed, Unsupported
 from qloom.pipelines.batches import Batch, Leaf, kept
 from qloom.pipelines.opening import check_joins
-from qloom.pipelines.reading import Branches, StageCall
+from qloom.pipelines.reading import POLICIES, Branches, StageCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -234,7 +234,8 @@ class Plan:
                 found[row, place[branch]] += weight
                 continue
             stage, options = branch.opened
-            each = None if branch.plain else stage.weights(branch.expansion.recipe, options, branch.context)
+            hard = branch.call.on_error == POLICIES[0]
+            each = stage.weights(branch.expansion.recipe, options, branch.context) if hard else None
             if each is None or len(each) != len(branch.children) or branch.expansion.observables is not None:
                 return None
             waiting += [(row, weight * one, child) for one, child in zip(each, branch.children, strict=True)]

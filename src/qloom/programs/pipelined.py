@@ -207,8 +207,8 @@ class PipelinedTask:
             return self._estimate_to(parameters, shots, precision, seed, stage_options)
         asked, first = None if shots is None else read_shots(shots), None if seed is None else read_seed(seed)
         laid = self._first if stage_options is None else self._laid(VALUES, stage_options)
-        if laid.plan.weights is not None and (found := self._weighed(laid, laid.plan.weights, parameters, asked, first)):
-            return found
+        if laid.plan.weights is not None:
+            return self._weighed(laid, laid.plan.weights, parameters, asked, first)
         array = self._read(parameters)
         answers = self._evaluate(laid, array, asked, first)
         values, errors = _stacked(answers)
@@ -256,8 +256,8 @@ class PipelinedTask:
 
     def _weighed(
         self, laid: Laid, weights: FloatArray, parameters: ParameterValues, shots: int | None, seed: int | None
-    ) -> Result | None:
-        """Evaluate a plan that only weighs; None where a value is not finite, so that the stage that made it is looked for."""
+    ) -> Result:
+        """Evaluate a plan that only weighs."""
         import numpy as np
 
         plan = laid.plan
@@ -265,12 +265,13 @@ class PipelinedTask:
         raw = asked.values
         shape = (-1, raw.shape[1])
         values: FloatArray = (weights @ raw.reshape(weights.shape[1], -1)).reshape(shape)
+        late = partial(_late_notes, plan, asked)
         if not isfinite(values.sum()):
-            return None
+            late()  # goes through the stages one by one, so that the one that made it is named
+            raise InvalidTask("the values of this circuit, or their weighted sum, are not finite; look at the device's values")
         errors = None
         if shots is not None:
             errors = np.sqrt(weights**2 @ asked.standard_errors.reshape(weights.shape[1], -1) ** 2).reshape(shape)
-        late = partial(_late_notes, plan, asked)
         self._count(late)
         return Result(
             engine=asked.engine,

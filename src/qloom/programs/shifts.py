@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from qloom.kit.parameter_shift import ShiftedCircuit, joined_shifts
 from qloom.tasks import LARGEST_SEED, read_seed
@@ -11,23 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from qloom.circuits import Circuit
+    from qloom.programs.task import Task
     from qloom.results import Result
     from qloom.tasks import FloatArray
-
-
-class Estimating(Protocol):
-    """A task that gives expectation values."""
-
-    def estimate(
-        self,
-        parameters: FloatArray,
-        shots: int | None = None,
-        *,
-        seed: int | None = None,
-        stage_options: Mapping[str, Mapping[str, Any]] | None = None,
-    ) -> Result:
-        """Return them."""
-        ...
 
 
 class Shifts:
@@ -41,7 +27,7 @@ class Shifts:
         Unsupported: a parameter that is no angle.
     """
 
-    def __init__(self, circuits: Sequence[Circuit], prepare: Callable[[Circuit], Estimating]) -> None:
+    def __init__(self, circuits: Sequence[Circuit], prepare: Callable[[Circuit], Task]) -> None:
         shifted = [ShiftedCircuit(circuit) for circuit in circuits]
         self._tasks = [(one, prepare(one.circuit)) for one in shifted]
 

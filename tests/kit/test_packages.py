@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from qloom.kit.distributions import Origin, origin_of
+from qloom.kit.packages import Origin, origin_of
 
 MIT = "Classifier: License :: OSI Approved :: MIT License\n"
 
