@@ -35,7 +35,7 @@ MOST_CIRCUITS = 100_000
 """The most circuits of one evaluation: more is a mistake in an option."""
 
 
-class Surroundings(NamedTuple):
+class PlanNeeds(NamedTuple):
     """What a plan needs from outside.
 
     Attributes:
@@ -111,7 +111,7 @@ class Plan:
     Args:
         chain: the pipeline.
         asked: the circuits and what is asked of them.
-        around: what it needs from outside.
+        needs: what it needs from outside.
 
     Attributes:
         batch: what every evaluation sends first.
@@ -124,9 +124,9 @@ class Plan:
         Unsupported: a stage is asked for something that it does not give.
     """
 
-    def __init__(self, chain: Chain, asked: Sequence[Asked], around: Surroundings) -> None:
+    def __init__(self, chain: Chain, asked: Sequence[Asked], needs: PlanNeeds) -> None:
         self._chain = chain
-        self._around = around
+        self._needs = needs
         self._drawing: list[Node] = []
         self._leaves: list[Leaf] = []
         self._skipped: dict[str, list[dict[str, Any]]] = {}
@@ -200,11 +200,11 @@ class Plan:
         return children
 
     def _node(self, call: StageCall, asked: Asked, inner: Chain, label: str, *, joins: bool = False) -> Node:
-        opened = self._around.open_stage(call)
+        opened = self._needs.open_stage(call)
         _check_place(call, opened.stage, asked.wanted, joins=joins)
         node = Node(call, opened, asked, inner, label)
         node.context = StageContext(
-            spec=self._around.spec,
+            spec=self._needs.spec,
             seed=_seed(label, asked.circuit),
             observables=asked.observables,
             measured=asked.measured,
@@ -218,7 +218,7 @@ class Plan:
         except Exception as error:  # as above
             raise self._failed(node, error) from error
         if wish is not None:
-            node.context = replace(node.context, calibration=self._around.calibrate(call, wish, opened.stage))
+            node.context = replace(node.context, calibration=self._needs.calibrate(call, wish, opened.stage))
         return node
 
     def _weights(self) -> FloatArray | None:
@@ -310,7 +310,7 @@ class Plan:
             used = {name for leaf in leaves for name in (*leaf.circuit.parameters, *leaf.flips)}
             drawing = [node for node in self._drawing if not used.isdisjoint(node.expansion.drawn)]
             drawn = [name for node in drawing for name in node.expansion.drawn]
-            batch = self._batches[leaves] = Batch(leaves, self._around.names, tuple(drawn))
+            batch = self._batches[leaves] = Batch(leaves, self._needs.names, tuple(drawn))
             self._drawn_in[batch] = drawing
         return self._batches[leaves]
 

@@ -15,7 +15,7 @@ from qloom.kit.precision import largest_variances, read_precision, to_precision
 from qloom.pipelines.batches import bare, kept
 from qloom.pipelines.distributions import result_table
 from qloom.pipelines.opening import Opened, opened
-from qloom.pipelines.plan import Asked, Evaluation, Plan, Surroundings
+from qloom.pipelines.plan import Asked, Evaluation, Plan, PlanNeeds
 from qloom.pipelines.reading import chain_to_json, with_options
 from qloom.programs.parts import in_parts
 from qloom.programs.shifts import Shifts
@@ -351,8 +351,8 @@ class PipelinedTask:
         chain = self._pipeline.chain if changes is None else with_options(self._pipeline.chain, changes)
         text = json.dumps(chain_to_json(chain), sort_keys=True, separators=(",", ":"))
         if (wanted, text) not in self._plans:
-            around = Surroundings(self._bench.device.spec(), self._open, self._calibrate, self._names)
-            self._plans[wanted, text] = Laid(Plan(chain, self._asked(wanted), around), text)
+            needs = PlanNeeds(self._bench.device.spec(), self._open, self._calibrate, self._names)
+            self._plans[wanted, text] = Laid(Plan(chain, self._asked(wanted), needs), text)
         return self._plans[wanted, text]
 
     def _asked(self, wanted: str) -> list[Asked]:
